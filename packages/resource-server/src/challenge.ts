@@ -1,0 +1,40 @@
+/** What a 401 or 403 says in `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1). */
+export interface Challenge {
+  realm?: string | undefined
+  /** Absent when the request carried no credentials at all (RFC 6750 §3.1). */
+  error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope' | undefined
+  description?: string | undefined
+  /** The scope that would do; the least one where several would. */
+  scope?: string | undefined
+  /** Where the protected resource's metadata are. */
+  resourceMetadata?: string | undefined
+}
+
+const DESCRIPTION_CHARS = 400
+
+/**
+ * Text for the inside of a quoted string: the characters RFC 6750 §3 allows in `error_description`.
+ * A claim's value may reach it, and a quote, a backslash or a line break there would forge
+ * parameters or whole headers.
+ */
+function quotable(text: string): string {
+  return text
+    .slice(0, DESCRIPTION_CHARS)
+    .replaceAll('"', "'")
+    .replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, '?')
+}
+
+/** One `WWW-Authenticate` value of the `Bearer` scheme. */
+export function renderChallenge(challenge: Challenge): string {
+  const parameters: [string, string | undefined][] = [
+    ['realm', challenge.realm],
+    ['error', challenge.error],
+    ['error_description', challenge.description],
+    ['scope', challenge.scope],
+    ['resource_metadata', challenge.resourceMetadata],
+  ]
+  const rendered = parameters.flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}="${quotable(value)}"`],
+  )
+  return rendered.length === 0 ? 'Bearer' : `Bearer ${rendered.join(', ')}`
+}
