@@ -1,0 +1,58 @@
+import { z } from 'zod'
+import { httpUrl, notImplemented, notYet } from './schema.ts'
+
+export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+export type Method = (typeof METHODS)[number]
+
+const serviceSchema = z.strictObject({
+  /** Origin, or origin and path prefix, of the backend. */
+  base_url: httpUrl,
+  /** Seconds until the backend must have answered its response head. */
+  timeout: z.number().min(0.05).max(3600).default(30),
+  token_audience: notYet('services.<name>.token_audience'),
+  tls_verify: notYet('services.<name>.tls_verify'),
+  client_cert_path: notYet('services.<name>.client_cert_path'),
+  client_key_path: notYet('services.<name>.client_key_path'),
+})
+
+export const routeSchema = z.strictObject({
+  id: z.string().min(1),
+  description: z.string().optional(),
+  /** Pattern: literals, `{name}`, and `*` at the end, captured as `{path}`. */
+  path: z.string().min(1),
+  target_service: z.string().superRefine((value, ctx) => {
+    if (value === 'internal') ctx.addIssue(notImplemented('target_service: internal'))
+  }),
+  /** Template of the upstream path; default: the path as it came. */
+  upstream_path: z.string().startsWith('/').optional(),
+  /** Default: every method. */
+  methods: z.array(z.enum(METHODS)).min(1).optional(),
+  auth: z.enum(['session', 'bearer', 'none']),
+  authz: z
+    .string()
+    .superRefine((value, ctx) => {
+      // Accepting `authz: pdp` without deciding would open what its author believes is closed.
+      if (value === 'pdp') ctx.addIssue(notImplemented('authz: pdp'))
+      else if (value !== 'none')
+        ctx.addIssue({ code: 'custom', message: 'none (or pdp, not implemented yet)' })
+    })
+    .optional(),
+  authz_map: notYet('authz_map'),
+  /** The response is a stream: no limit on its length in time. */
+  streaming: z.boolean().default(false),
+  /** Forward the path as it came; excludes `upstream_path`. */
+  preserve_path: z.boolean().default(false),
+  internal: notYet('internal'),
+})
+
+/** `ServiceConfigs/BFF/config/routes.yaml`. */
+export const bffRoutesSchema = z.strictObject({
+  version: z.union([z.string(), z.number()]).optional(),
+  description: z.string().optional(),
+  services: z.record(z.string(), serviceSchema),
+  routes: z.array(routeSchema),
+})
+
+export type Service = z.output<typeof serviceSchema>
+export type Route = z.output<typeof routeSchema>
+export type BffRoutes = z.output<typeof bffRoutesSchema>

@@ -1,0 +1,119 @@
+import { z } from 'zod'
+import { httpUrl, listenSchema, notYet, scopeText, scopeToken } from './schema.ts'
+
+/** How the BFF obtains a token for a service (`service_mint`). */
+export const MINT_METHODS = [
+  'token_exchange',
+  'refresh_resource',
+  'login_token',
+  'client_credentials',
+] as const
+export type MintMethod = (typeof MINT_METHODS)[number]
+
+const scopeList = z.union([scopeText.transform((text) => text.split(' ')), z.array(scopeToken)])
+
+/** Scopes of a service's token: a text, a list, or a list with what is required of it. */
+export const serviceScopesSchema = z.union([
+  scopeList.transform((scopes) => ({ scopes, requires: 'all' as const })),
+  z.strictObject({
+    scopes: scopeList,
+    /** `all`: the token must carry each. `any`: one is enough. */
+    requires: z.enum(['all', 'any']).default('all'),
+  }),
+])
+
+/** V1, deprecated: `service_tokens`. Its list means any of them (the brief joins it with `|`). */
+const serviceTokensSchema = z.record(
+  z.string(),
+  z.strictObject({ audience: z.string().min(1), scopes: z.array(scopeToken).default([]) }),
+)
+
+/** `ServiceConfigs/BFF/config/settings.yaml`. */
+export const bffSettingsSchema = z.strictObject({
+  server: z.strictObject({
+    ...listenSchema,
+    /** The origin that browsers use. */
+    public_url: httpUrl,
+    /** Peers (addresses or CIDR blocks) whose `X-Forwarded-*` are believed. */
+    trusted_proxies: z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()])).default([]),
+  }),
+  auth: z.strictObject({
+    issuer: httpUrl,
+    client_id: z.string().min(1),
+    /** The secret, or `file:PATH`. */
+    client_secret: z.string().min(1),
+    token_endpoint_auth_method: z
+      .enum(['client_secret_basic', 'client_secret_post'])
+      .default('client_secret_basic'),
+    /** What the login asks for. */
+    oauth_scopes: scopeText,
+    /** Services whose tokens are minted right after the login; default: all routed, at most 8. */
+    eager_services: z.array(z.string()).max(64).optional(),
+    /** Hosts besides our own that `return_to` may name. */
+    allowed_redirect_hosts: z.array(z.string().min(1)).default([]),
+    /** Tolerated difference between our clock and the IdP's, in seconds. */
+    clock_tolerance_seconds: z.int().min(0).max(600).default(60),
+    /** No service token is used for longer than this, in seconds, whatever its `exp`. */
+    service_token_seconds: z.int().min(1).max(3600).default(600),
+    /** How long a call to the IdP may take, in seconds. */
+    idp_timeout_seconds: z.number().min(0.1).max(60).default(5),
+    audience: notYet('auth.audience'),
+    jwks_url: notYet('auth.jwks_url'),
+    dev_mode_enabled: notYet('auth.dev_mode_enabled'),
+  }),
+  service_audiences: z.record(z.string(), z.string().min(1)).default({}),
+  service_scopes: z.record(z.string(), serviceScopesSchema).default({}),
+  service_mint: z.record(z.string(), z.enum(MINT_METHODS)).default({}),
+  service_tokens: serviceTokensSchema.optional(),
+  session: z.strictObject({
+    /** Default: `__Host-bff_session`, or `bff_session` when a cookie domain is set. */
+    cookie_name: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]+$/, 'letters, digits, "_" and "-"')
+      .optional(),
+    /** Added to every cookie name: two BFFs on one host name need two names. */
+    cookie_suffix: z
+      .union([z.string().regex(/^[A-Za-z0-9_-]+$/), z.int().transform(String)])
+      .optional(),
+    cookie_domain: z.string().min(1).optional(),
+    /** Ends a session after this many seconds without a request. */
+    idle_seconds: z.int().min(60).default(1800),
+    /** Ends a session this many seconds after the login. */
+    absolute_seconds: z.int().min(60).default(28_800),
+  }),
+  store: z.strictObject({
+    path: z.string().min(1),
+    /** Key of the store, ≥ 32 characters, or `file:PATH`. */
+    key: z.string().min(1),
+  }),
+  cors: z
+    .strictObject({
+      /** Origins of other hosts that may call with credentials. */
+      allow_origins: z.array(httpUrl).default([]),
+      dev_origins: notYet('cors.dev_origins'),
+    })
+    .default({ allow_origins: [] }),
+  /** Where access and decision events go; absent: nowhere. */
+  events: z
+    .strictObject({
+      queue: z.string().min(1),
+      /** The service that takes them, at `/api/v1/analytics/events`. */
+      service: z.string().min(1),
+    })
+    .optional(),
+  admin: z.strictObject({ token: z.string().min(1) }).optional(),
+  /** The IdP's config directory, relative to this file, where it may be read. */
+  idp_config_dir: z.string().min(1).optional(),
+  authz: notYet('authz'),
+  authz_enabled: notYet('authz_enabled'),
+  authz_default_mapping_enabled: notYet('authz_default_mapping_enabled'),
+  authz_validation_strict: notYet('authz_validation_strict'),
+  cache: notYet('cache'),
+  kafka: notYet('kafka'),
+  pdp: notYet('pdp'),
+  services: notYet('services'),
+  strategy: notYet('strategy'),
+  token_refresh_threshold: notYet('token_refresh_threshold'),
+})
+
+export type BffSettings = z.output<typeof bffSettingsSchema>

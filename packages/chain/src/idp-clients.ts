@@ -1,0 +1,37 @@
+import { z } from 'zod'
+import { httpUrl, scopeToken } from './schema.ts'
+
+export const idpClientSchema = z.strictObject({
+  /** A disabled client does not exist; its secret is not read. */
+  enabled: z.boolean().default(true),
+  /** The secret, or `file:PATH`. */
+  client_secret: z.string().min(1).optional(),
+  token_endpoint_auth_method: z
+    .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt'])
+    .default('client_secret_basic'),
+  /** Public keys for `private_key_jwt`. */
+  jwks: z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())) }).optional(),
+  jwks_uri: httpUrl.optional(),
+  /** Ours: no consent page. */
+  first_party: z.boolean().default(false),
+  grant_types: z.array(
+    z.enum([
+      'authorization_code',
+      'refresh_token',
+      'client_credentials',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+    ]),
+  ),
+  redirect_uris: z.array(httpUrl).default([]),
+  post_logout_redirect_uris: z.array(httpUrl).default([]),
+  /** What the client may ask for. */
+  scopes: z.array(scopeToken),
+  /** The audiences that its tokens may carry. */
+  allowed_audiences: z.array(z.string().min(1)).default([]),
+})
+
+/** `ServiceConfigs/IdP/config/clients.yaml`: one entry a client, by `client_id`. */
+export const idpClientsSchema = z.record(z.string().min(1), idpClientSchema)
+
+export type IdpClient = z.output<typeof idpClientSchema>
+export type IdpClients = z.output<typeof idpClientsSchema>

@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { httpUrl, listenSchema, scopeToken } from './schema.ts'
+
+/** `token.audience_mappings.scope_mappings[]`: which audiences a granted scope leads to. */
+export const scopeMappingSchema = z.strictObject({
+  scope: scopeToken,
+  /** Compared exactly, never normalised: `empowernow` is one, and a trailing slash makes another. */
+  audiences: z.array(z.string().min(1)).default([]),
+  /** Narrower scopes that a holder of this scope may ask for instead of it. */
+  implies: z.array(scopeToken).default([]),
+})
+
+/** `ServiceConfigs/IdP/config/settings.yaml`. */
+export const idpSettingsSchema = z.strictObject({
+  server: z.strictObject({
+    ...listenSchema,
+    /** The `iss` of every token, with its path. */
+    issuer: httpUrl,
+  }),
+  token: z.strictObject({
+    /** Life of every access token in seconds. */
+    access_token_seconds: z.int().min(5).max(3600).default(600),
+    /** Life of a refresh token in seconds; each rotation starts anew. */
+    refresh_token_seconds: z.int().min(60).default(86_400),
+    /** The audience of a token for which nobody named a resource. */
+    default_audience: z.string().min(1).default('empowernow'),
+    audience_mappings: z.strictObject({ scope_mappings: z.array(scopeMappingSchema) }),
+  }),
+  accounts: z.strictObject({
+    /** The users' file: names, roles and password hashes. */
+    users: z.string().min(1),
+  }),
+  store: z.strictObject({
+    /** Grants and sessions. */
+    path: z.string().min(1),
+    /** Signing keys and cookie keys, made at the first start. */
+    keys: z.string().min(1),
+  }),
+})
+
+export type ScopeMapping = z.output<typeof scopeMappingSchema>
+export type IdpSettings = z.output<typeof idpSettingsSchema>

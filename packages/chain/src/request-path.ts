@@ -1,0 +1,72 @@
+/**
+ * The one reading of a request's target. A path that two parties could read in two ways is refused:
+ * the gateway would authorise one reading and the backend would serve the other.
+ */
+
+export type ReadTarget =
+  | {
+      kind: 'path'
+      /** Normalised, starts with `/`. */
+      path: string
+      /** With its `?`, or empty; never touched. */
+      query: string
+    }
+  | { kind: 'refused'; reason: string }
+
+const UNRESERVED = /^[A-Za-z0-9._~-]$/
+/** RFC 3986 §3.3 pchar and `/`, without what is percent-encoded. */
+const PATH_BYTES = /^[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/
+const PLAIN_PATH = /^(\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+\/?$/
+const QUERY_BYTES = /^[\x21\x22\x24-\x5B\x5D-\x7E\\]*$/
+
+/** Reads an origin-form target (RFC 9112 §3.2.1); the other forms are refused. */
+export function readTarget(target: string): ReadTarget {
+  if (!target.startsWith('/')) return refuse('the target is not in origin form')
+  const mark = target.indexOf('?')
+  const rawPath = mark === -1 ? target : target.slice(0, mark)
+  const query = mark === -1 ? '' : target.slice(mark)
+  if (!QUERY_BYTES.test(query)) return refuse('the query holds a character that must be encoded')
+  // The common case needs no second look.
+  if (PLAIN_PATH.test(rawPath) || rawPath === '/') return { kind: 'path', path: rawPath, query }
+  return readUnusualPath(rawPath, query)
+}
+
+function readUnusualPath(rawPath: string, query: string): ReadTarget {
+  // A backslash is a slash to some servers; a fragment or control character ends the path for others.
+  if (!PATH_BYTES.test(rawPath)) return refuse('the path holds a character that must be encoded')
+  // `//host/x` is an authority to a URL parser, and merged slashes change which rule matches.
+  if (rawPath.includes('//')) return refuse('the path holds an empty segment')
+
+  let path = ''
+  for (let i = 0; i < rawPath.length; i++) {
+    const char = rawPath.charAt(i)
+    if (char !== '%') {
+      path += char
+      continue
+    }
+    const hex = rawPath.slice(i + 1, i + 3)
+    if (!/^[0-9A-Fa-f]{2}$/.test(hex))
+      return refuse('the path holds an incomplete percent-encoding')
+    const code = Number.parseInt(hex, 16)
+    const decoded = String.fromCharCode(code)
+    // An encoded separator is one segment to the gateway and two to a backend that decodes first.
+    if (decoded === '/' || decoded === '\\') return refuse('the path holds an encoded slash')
+    // A NUL or a line break truncates or splits the path further on.
+    if (code < 0x20 || code === 0x7f) return refuse('the path holds an encoded control character')
+    // `%252e`: whoever decodes twice reads `.`; no honest path needs an encoded percent before hex.
+    if (decoded === '%' && /^(2[EeFf]|5[Cc]|00|25)/.test(rawPath.slice(i + 3))) {
+      return refuse('the path is encoded twice')
+    }
+    path += UNRESERVED.test(decoded) ? decoded : `%${hex.toUpperCase()}`
+    i += 2
+  }
+
+  for (const segment of path.split('/')) {
+    // `..;x` is `..` to servers that cut path parameters off first.
+    const bare = segment.split(/;|%3B/, 1)[0]
+    if (bare === '.' || bare === '..') return refuse('the path holds a dot segment')
+  }
+  return { kind: 'path', path, query }
+}
+
+const refuse = (reason: string): ReadTarget => ({ kind: 'refused', reason })

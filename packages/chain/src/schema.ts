@@ -1,0 +1,89 @@
+import { z } from 'zod'
+
+/**
+ * A key that the documentation of the re-implemented system has and nothing implements yet. Using
+ * it is an error: a security switch that is accepted and ignored is the worst of all.
+ */
+export function notYet(name: string): z.ZodOptional<z.ZodUnknown> {
+  return z
+    .unknown()
+    .superRefine((value, ctx) => {
+      if (value !== undefined) ctx.addIssue(notImplemented(name))
+    })
+    .optional()
+}
+
+/** The issue for a documented key or value that nothing implements yet. */
+export function notImplemented(name: string): {
+  code: 'custom'
+  message: string
+  params: Record<string, string>
+} {
+  return {
+    code: 'custom',
+    message: 'not implemented yet',
+    params: {
+      code: 'not_implemented',
+      found: `"${name}", which is documented but not implemented yet`,
+      expected: 'only what takes effect: a setting that is accepted and ignored would deceive you',
+      mend: `remove "${name}"`,
+    },
+  }
+}
+
+/** The keys that `schema` knows at `path`, so that an unknown one can be told what was meant. */
+export function knownKeys(schema: z.core.$ZodType, path: readonly (string | number)[]): string[] {
+  let at: z.core.$ZodType | undefined = unwrap(schema)
+  for (const step of path) {
+    if (at instanceof z.ZodObject) at = at.shape[String(step)]
+    else if (at instanceof z.ZodRecord) at = at.valueType
+    else if (at instanceof z.ZodArray) at = at.element
+    else at = undefined
+    if (at === undefined) return []
+    at = unwrap(at)
+  }
+  return objectsIn(at).flatMap((object) => Object.keys(object.shape))
+}
+
+function objectsIn(schema: z.core.$ZodType): z.ZodObject[] {
+  if (schema instanceof z.ZodObject) return [schema]
+  if (schema instanceof z.ZodUnion)
+    return schema.options.flatMap((option) => objectsIn(unwrap(option)))
+  return []
+}
+
+function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+  if (
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodNullable ||
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault
+  ) {
+    return unwrap(schema.def.innerType)
+  }
+  return schema instanceof z.ZodPipe ? unwrap(schema.def.in) : schema
+}
+
+/** An absolute http or https URL without a trailing slash of its own making. */
+export const httpUrl = z.string().refine((text) => {
+  const url = URL.parse(text)
+  return url !== null && (url.protocol === 'http:' || url.protocol === 'https:') && url.hash === ''
+}, 'an absolute http or https URL')
+
+/** Scopes as OAuth writes them (RFC 6749 §3.3): one string, separated by spaces. */
+export const scopeText = z
+  .string()
+  .regex(
+    /^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/,
+    'scopes separated by single spaces',
+  )
+
+export const scopeToken = z
+  .string()
+  .regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/, 'one scope (RFC 6749 §3.3)')
+
+export const listenSchema = {
+  host: z.string().min(1).default('127.0.0.1'),
+  /** 0 takes a free port. */
+  port: z.int().min(0).max(65_535),
+}
