@@ -22,6 +22,8 @@ export const idpSettingsSchema = z.strictObject({
     access_token_seconds: z.int().min(5).max(3600).default(600),
     /** Life of a refresh token in seconds; each rotation starts anew. */
     refresh_token_seconds: z.int().min(60).default(86_400),
+    /** How long a login lasts at most, in seconds, however often its tokens are refreshed. */
+    login_seconds: z.int().min(60).default(604_800),
     /** The audience of a token for which nobody named a resource. */
     default_audience: z.string().min(1).default('empowernow'),
     audience_mappings: z.strictObject({ scope_mappings: z.array(scopeMappingSchema) }),

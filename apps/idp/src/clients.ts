@@ -1,0 +1,94 @@
+import type { IdpClient, IdpClients } from '@audience-bridge/chain/idp-clients.ts'
+import type { ScopeMapping } from '@audience-bridge/chain/idp-settings.ts'
+import { readSecret } from '@audience-bridge/kit/secret.ts'
+import type { JWK } from 'jose'
+import { reachableScopes } from './resources.ts'
+
+/** A client as the policy sees it. */
+export interface ClientPolicy {
+  clientId: string
+  firstParty: boolean
+  scopes: readonly string[]
+  allowedAudiences: readonly string[]
+}
+
+/** A client as the OpenID provider registers it (RFC 7591 §2). */
+export interface ClientRegistration {
+  client_id: string
+  client_secret?: string
+  jwks?: { keys: JWK[] }
+  jwks_uri?: string
+  token_endpoint_auth_method: IdpClient['token_endpoint_auth_method']
+  grant_types: string[]
+  response_types: 'code'[]
+  redirect_uris: string[]
+  post_logout_redirect_uris: string[]
+  scope: string
+}
+
+export interface RegisteredClient {
+  policy: ClientPolicy
+  registration: ClientRegistration
+}
+
+/**
+ * The enabled clients, with their secrets read.
+ *
+ * @throws Error naming the client whose entry cannot work.
+ */
+export function registerClients(
+  clients: IdpClients,
+  mappings: readonly ScopeMapping[],
+): Map<string, RegisteredClient> {
+  const enabled = Object.entries(clients).filter(([, client]) => client.enabled)
+  return new Map(
+    enabled.map(([clientId, client]) => [clientId, register(clientId, client, mappings)]),
+  )
+}
+
+function register(
+  clientId: string,
+  client: IdpClient,
+  mappings: readonly ScopeMapping[],
+): RegisteredClient {
+  const signsIn = client.grant_types.includes('authorization_code')
+  return {
+    policy: {
+      clientId,
+      firstParty: client.first_party,
+      scopes: client.scopes,
+      allowedAudiences: client.allowed_audiences,
+    },
+    registration: {
+      client_id: clientId,
+      ...credentials(clientId, client),
+      token_endpoint_auth_method: client.token_endpoint_auth_method,
+      grant_types: [...client.grant_types],
+      response_types: signsIn ? ['code'] : [],
+      redirect_uris: signsIn ? [...client.redirect_uris] : [],
+      post_logout_redirect_uris: [...client.post_logout_redirect_uris],
+      // Whoever may ask for a scope may ask for the narrower ones that it implies.
+      scope: [...reachableScopes(mappings, client.scopes)].join(' '),
+    },
+  }
+}
+
+function credentials(
+  clientId: string,
+  client: IdpClient,
+): Pick<ClientRegistration, 'client_secret' | 'jwks' | 'jwks_uri'> {
+  if (client.token_endpoint_auth_method === 'private_key_jwt') {
+    if (client.jwks !== undefined) return { jwks: client.jwks as { keys: JWK[] } }
+    if (client.jwks_uri !== undefined) return { jwks_uri: client.jwks_uri }
+    throw new Error(`client "${clientId}" uses private_key_jwt: give it jwks or jwks_uri`)
+  }
+  if (client.client_secret === undefined) {
+    throw new Error(`client "${clientId}" has no client_secret: give it one, or set enabled: false`)
+  }
+  try {
+    return { client_secret: readSecret(client.client_secret) }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : 'the secret cannot be read'
+    throw new Error(`client "${clientId}": ${reason}`, { cause })
+  }
+}

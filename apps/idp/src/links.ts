@@ -1,0 +1,52 @@
+import type { IdpClients } from '@audience-bridge/chain/idp-clients.ts'
+import type { IdpSettings } from '@audience-bridge/chain/idp-settings.ts'
+import { audiencesOf, OIDC_SCOPES, reachableScopes } from './resources.ts'
+
+/**
+ * The broken links of a well-formed configuration, one sentence each: what was found, and what it
+ * will cause. They are warnings: the tokens they concern are refused, everything else works.
+ */
+export function findBrokenLinks(
+  { token }: Pick<IdpSettings, 'token'>,
+  clients: IdpClients,
+): string[] {
+  const mappings = token.audience_mappings.scope_mappings
+  const mapped = new Set(mappings.flatMap(({ audiences }) => audiences))
+  const known = new Set(mappings.map(({ scope }) => scope))
+
+  const broken = mappings.flatMap(({ scope, implies }) =>
+    implies
+      .filter((implied) => !known.has(implied))
+      .map((implied) => `scope "${scope}" implies "${implied}", which scope_mappings do not map`),
+  )
+  for (const [clientId, client] of Object.entries(clients)) {
+    if (!client.enabled) continue
+    for (const audience of client.allowed_audiences) {
+      if (!mapped.has(audience)) {
+        broken.push(
+          `client "${clientId}" allows audience "${audience}", which no scope is mapped to: no token can carry it`,
+        )
+      }
+    }
+    for (const scope of client.scopes) {
+      if (!OIDC_SCOPES.has(scope) && !known.has(scope)) {
+        broken.push(
+          `client "${clientId}" may ask for scope "${scope}", which scope_mappings do not map: it leads to no audience`,
+        )
+      }
+    }
+    const reachable = new Set(
+      [...reachableScopes(mappings, client.scopes)].flatMap((scope) => [
+        ...audiencesOf(mappings, scope),
+      ]),
+    )
+    for (const audience of client.allowed_audiences) {
+      if (mapped.has(audience) && !reachable.has(audience)) {
+        broken.push(
+          `client "${clientId}" allows audience "${audience}", but none of its scopes is mapped to it`,
+        )
+      }
+    }
+  }
+  return broken
+}

@@ -1,0 +1,532 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IdpSettings } from '@audience-bridge/chain/idp-settings.ts'
+import Provider, {
+  type Adapter,
+  type ClientMetadata,
+  type Configuration,
+  errors,
+  interactionPolicy,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
+import type { Accounts } from './accounts/accounts.ts'
+import type { ModelStore } from './adapter/adapter.ts'
+import type { Audit } from './audit.ts'
+import { accessTokenClaims, accountClaims, CLAIMS } from './claims.ts'
+import { decideMachineToken } from './client-credentials.ts'
+import type { RegisteredClient } from './clients.ts'
+import {
+  ACCESS_TOKEN_TYPE,
+  decideExchange,
+  EXCHANGE_GRANT,
+  EXCHANGE_PARAMS,
+  type SubjectResult,
+} from './exchange.ts'
+import type { InteractionDriver } from './interactions/interactions.ts'
+import { messagePage, pageHeaders, renderPage } from './interactions/page.ts'
+import { signOutPage } from './interactions/sign-out-page.ts'
+import type { Keys } from './keys.ts'
+import type { VerifyOwnToken } from './own-token.ts'
+import { type Refusal, splitScope } from './resources.ts'
+import type { Site } from './site.ts'
+import { subjectReader } from './subject.ts'
+import { createTokenPolicy, type TokenPolicy } from './token-policy.ts'
+
+/*
+ * The only file that knows oidc-provider: it gives the library our policy, and gives us what the
+ * library knows. Every access token is a JWT, which the library does not keep; we keep a row for
+ * each under its `jti`, so that it can be introspected, revoked and traced to its login.
+ */
+
+/** Stands for "no resource named": the login's own token. Never a token's audience. */
+const LOGIN_RESOURCE = 'urn:audience-bridge:login'
+
+export interface ProviderDeps {
+  site: Site
+  token: IdpSettings['token']
+  clients: ReadonlyMap<string, RegisteredClient>
+  keys: Keys
+  store: ModelStore
+  accounts: Accounts
+  verify: VerifyOwnToken
+  audit: Audit
+}
+
+export interface OidcCore {
+  /** Answers a request whose path is below the issuer's. */
+  handle(req: IncomingMessage, res: ServerResponse): Promise<void>
+  interactions: InteractionDriver
+  /** The login behind an access token, as it stands now. */
+  readSubject(token: string): Promise<SubjectResult>
+}
+
+interface Context extends ProviderDeps {
+  policy: TokenPolicy
+  /** There once the provider is constructed: its hooks need it, and it needs its hooks. */
+  provider: () => Provider
+  sessionLives(uid: string, sub: string): Promise<boolean>
+}
+
+/** @throws Error naming the client whose registration the library refuses. */
+export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
+  const { site, clients, accounts } = deps
+  const context: Context = {
+    ...deps,
+    policy: createTokenPolicy(deps.token, clients),
+    provider: () => provider,
+    sessionLives: async (uid, sub) => (await provider.Session.findByUid(uid))?.accountId === sub,
+  }
+  const provider = new Provider(site.issuer, configurationOf(context))
+  provider.proxy = false
+  // Every URL and cookie follows the issuer, whatever Host header a request came with.
+  Object.defineProperties(provider.request, {
+    protocol: { get: () => site.protocol },
+    host: { get: () => site.host },
+  })
+  // ID tokens and sessions name each other: the claim `sid`.
+  Object.defineProperty(provider.Client.prototype, 'includeSid', { value: () => true })
+
+  const readSubject = subjectReader(
+    deps.verify,
+    {
+      userToken: (jti) => provider.AccessToken.find(jti),
+      isMachineToken: async (jti) => (await provider.ClientCredentials.find(jti)) !== undefined,
+      grant: (id) => provider.Grant.find(id),
+      sessionLives: context.sessionLives,
+    },
+    accounts,
+  )
+  registerExchange(context, readSubject)
+  registerMachineTokens(context)
+  observe(provider, deps.audit)
+  useDefaults(context)
+
+  for (const clientId of clients.keys()) {
+    // The library reads a client's metadata when first asked: ask now, not at the first login.
+    await provider.Client.find(clientId).catch((cause: unknown) => {
+      const reason = cause instanceof errors.OIDCProviderError ? cause.error_description : undefined
+      throw new Error(`client "${clientId}" cannot be registered: ${reason ?? cause}`, { cause })
+    })
+  }
+  const callback = provider.callback()
+  return {
+    interactions: interactionDriver(context),
+    readSubject,
+    handle: async (req: IncomingMessage & { originalUrl?: string }, res) => {
+      const url = req.url ?? '/'
+      req.originalUrl = url
+      req.url = url.slice(site.base.length) || '/'
+      await callback(req, res)
+    },
+  }
+}
+
+function configurationOf(context: Context): Configuration {
+  const { site, token: tokens, clients, accounts, store, policy } = context
+  const seconds = tokens.access_token_seconds
+  return {
+    adapter: (model: string) => store.adapter(model) as Adapter,
+    clients: [...clients.values()].map(
+      ({ registration }) => registration as unknown as ClientMetadata,
+    ),
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+    enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
+    responseTypes: ['code'],
+    scopes: policy.scopes,
+    claims: CLAIMS,
+    conformIdTokenClaims: false,
+    pkce: { required: () => true },
+    jwks: { keys: context.keys.signing },
+    cookies: {
+      keys: context.keys.cookies,
+      names: site.cookieNames,
+      // The path keeps the session out of every request that is not for the IdP.
+      long: { signed: true, httpOnly: true, sameSite: 'lax', path: site.base || '/' },
+      short: { signed: true, httpOnly: true, sameSite: 'lax' },
+    },
+    routes: {
+      authorization: '/authorize',
+      token: '/token',
+      pushed_authorization_request: '/par',
+      jwks: '/jwks',
+      introspection: '/introspect',
+      revocation: '/revoke',
+      end_session: '/end_session',
+    },
+    discovery: { userinfo_endpoint: `${site.issuer}/userinfo` },
+    ttl: {
+      AccessToken: (_ctx, { resourceServer }) => resourceServer?.accessTokenTTL ?? seconds,
+      ClientCredentials: (_ctx, { resourceServer }) => resourceServer?.accessTokenTTL ?? seconds,
+      AuthorizationCode: 60,
+      IdToken: seconds,
+      Interaction: 3600,
+      RefreshToken: tokens.refresh_token_seconds,
+      Grant: tokens.login_seconds,
+      Session: tokens.login_seconds,
+    },
+    rotateRefreshToken: true,
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    // Tokens do end with the session, but by `findAccount`: the library ties a session to one grant
+    // a client, and would end the login of one tab when another tab signs in.
+    expiresWithSession: async () => false,
+    findAccount: async (_ctx, sub, source) => {
+      const user = accounts.find(sub)
+      const { sessionUid } = (source ?? {}) as { sessionUid?: string }
+      if (user === undefined) return undefined
+      if (sessionUid !== undefined && !(await context.sessionLives(sessionUid, sub)))
+        return undefined
+      return { accountId: sub, claims: () => accountClaims(user) }
+    },
+    extraTokenClaims: (_ctx, token) => {
+      if (token.kind !== 'AccessToken') return undefined
+      const actor = token.gty === EXCHANGE_GRANT ? token.clientId : undefined
+      return accessTokenClaims(accounts.find(token.accountId), actor)
+    },
+    formats: {
+      customizers: {
+        jwt: async (_ctx, token, { payload }) => {
+          const { iat, exp, jti } = payload as { iat: number; exp: number; jti: string }
+          const { IN_PAYLOAD: members } = token.constructor as unknown as { IN_PAYLOAD: string[] }
+          const row = Object.fromEntries(members.map((name) => [name, Reflect.get(token, name)]))
+          await store.adapter(token.kind).upsert(jti, { ...row, jti, iat, exp }, exp - iat)
+          if (isLoginToken(token)) {
+            payload.scope = policy.shownScope(token.clientId ?? '', token.scope ?? '') || undefined
+          }
+        },
+      },
+    },
+    loadExistingGrant: (ctx) => loadGrant(context, ctx),
+    interactions: {
+      policy: consentPolicy(policy),
+      url: (_ctx, { uid }) => `${site.base}/interaction/${uid}`,
+    },
+    renderError: (ctx, { error, error_description: description }) => {
+      ctx.set(pageHeaders(site))
+      ctx.type = 'html'
+      const text = 'The application sent a request that cannot be answered. Go back and try again.'
+      ctx.body = messagePage(site, 'Sign-in stopped', text, `${error}: ${description ?? ''}`)
+    },
+    features: {
+      devInteractions: { enabled: false },
+      dPoP: { enabled: false },
+      userinfo: { enabled: false },
+      clientCredentials: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true },
+      introspection: {
+        enabled: true,
+        allowedPolicy: async (_ctx, client, token) => {
+          if (token.kind === 'RefreshToken' && token.clientId !== client.clientId) return false
+          const { sessionUid, accountId } = token as { sessionUid?: string; accountId?: string }
+          return sessionUid === undefined || context.sessionLives(sessionUid, accountId ?? '')
+        },
+      },
+      revocation: {
+        enabled: true,
+        allowedPolicy: async (_ctx, client, token) => {
+          if (token.clientId !== client.clientId) {
+            throw new errors.InvalidRequest('the token was issued to another client')
+          }
+          if (token.kind !== 'AccessToken') return true
+          // An access token is revoked alone. The library would end its whole grant, and so with one
+          // service's token the user's session at every other service.
+          await token.destroy()
+          return false
+        },
+      },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx, form) => {
+          const hinted = ctx.oidc.entities.IdTokenHint?.payload.sub
+          const proven = hinted !== undefined && hinted === ctx.oidc.session?.accountId
+          ctx.set(pageHeaders(site))
+          ctx.body = signOutPage(site, form, proven)
+        },
+        postLogoutSuccessSource: (ctx) => {
+          ctx.set(pageHeaders(site))
+          ctx.body = renderPage(site, 'Signed out', '<h1>You are signed out</h1>')
+        },
+      },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (_ctx, _client, oneOf) => oneOf ?? LOGIN_RESOURCE,
+        getResourceServerInfo: (ctx, resource, client) => {
+          const granted = scopesInPlay(ctx)
+          if (resource === LOGIN_RESOURCE) {
+            return resourceServer(tokens.default_audience, granted, seconds)
+          }
+          const decision = policy.forResource(client.clientId, resource, granted)
+          if (decision.kind === 'refused') throw refusal(decision)
+          return resourceServer(resource, decision.scopes, seconds)
+        },
+      },
+    },
+  }
+}
+
+/** RFC 8693; the decision is `decideExchange`'s. */
+function registerExchange(
+  { provider: ready, policy, token: tokens }: Context,
+  readSubject: (token: string) => Promise<SubjectResult>,
+): void {
+  const provider = ready()
+  const mappings = tokens.audience_mappings.scope_mappings
+  provider.registerGrantType(
+    EXCHANGE_GRANT,
+    async (ctx) => {
+      const { client, params } = ctx.oidc
+      const { clientId } = client
+      const allowed = policy.client(clientId)?.allowedAudiences ?? []
+      const decision = await decideExchange(
+        params,
+        { clientId, allowed, mappings, loginAudience: tokens.default_audience },
+        readSubject,
+      )
+      if (decision.kind === 'refused') throw refusal(decision)
+
+      const { audience, scopes } = decision
+      const { sub, grantId, sessionUid, sid, grantSeconds } = decision.subject
+      const server = resourceServer(audience, scopes, policy.exchangedSeconds(grantSeconds))
+      const token = new provider.AccessToken({
+        ...{ client, accountId: sub, grantId, sessionUid, sid, gty: EXCHANGE_GRANT },
+        scope: scopes.join(' '),
+        resourceServer: new provider.ResourceServer(audience, server),
+      })
+      ctx.oidc.entity('AccessToken', token)
+      ctx.body = {
+        access_token: await token.save(),
+        issued_token_type: ACCESS_TOKEN_TYPE,
+        token_type: 'Bearer',
+        expires_in: token.expiration,
+        scope: token.scope,
+      }
+    },
+    EXCHANGE_PARAMS,
+    ['audience', 'resource'],
+  )
+}
+
+/** RFC 6749 §4.4, with `audience` besides `resource`; the decision is `decideMachineToken`'s. */
+function registerMachineTokens({ provider: ready, policy, token: tokens }: Context): void {
+  const provider = ready()
+  provider.registerGrantType(
+    'client_credentials',
+    async (ctx) => {
+      const { client, params } = ctx.oidc
+      const { clientId } = client
+      const decision = decideMachineToken(params, {
+        clientId,
+        scopes: policy.client(clientId)?.scopes ?? [],
+        allowed: policy.client(clientId)?.allowedAudiences ?? [],
+        mappings: tokens.audience_mappings.scope_mappings,
+        defaultAudience: tokens.default_audience,
+      })
+      if (decision.kind === 'refused') throw refusal(decision)
+      const { audience, scopes } = decision
+      const server = resourceServer(audience, scopes, tokens.access_token_seconds)
+      const token = new provider.ClientCredentials({
+        client,
+        scope: scopes.join(' '),
+        resourceServer: new provider.ResourceServer(audience, server),
+      })
+      ctx.oidc.entity('ClientCredentials', token)
+      ctx.body = {
+        access_token: await token.save(),
+        token_type: 'Bearer',
+        expires_in: token.expiration,
+        scope: token.scope,
+      }
+    },
+    ['scope', 'audience', 'resource'],
+    ['audience', 'resource'],
+  )
+}
+
+/** A first-party client's grant is made without asking, and anew for every login. */
+async function loadGrant({ provider: ready, policy }: Context, ctx: KoaContextWithOIDC) {
+  const provider = ready()
+  const { client, session, result, resourceServers = {} } = ctx.oidc
+  if (client === undefined || session?.accountId === undefined) return undefined
+  if (policy.client(client.clientId)?.firstParty !== true) {
+    const grantId = result?.consent?.grantId ?? session.grantIdFor(client.clientId)
+    return grantId === undefined ? undefined : provider.Grant.find(grantId)
+  }
+  if (ctx.oidc.promptPending('login')) return undefined
+  const requested = [...ctx.oidc.requestParamOIDCScopes]
+  const grant = new provider.Grant({ accountId: session.accountId, clientId: client.clientId })
+  if (requested.length > 0) grant.addOIDCScope(requested)
+  for (const [resource, { scopes }] of Object.entries(resourceServers)) {
+    const held = requested.filter((scope) => scopes.has(scope))
+    if (held.length > 0) grant.addResourceScope(resource, held)
+  }
+  await grant.save()
+  return grant
+}
+
+/** The library's policy, but that a first-party client's `prompt=consent` shows no page. */
+function consentPolicy(policy: TokenPolicy): interactionPolicy.DefaultPolicy {
+  const prompts = interactionPolicy.base()
+  const checks = prompts.get('consent')?.checks
+  checks?.remove('consent_prompt')
+  checks?.add(
+    new interactionPolicy.Check(
+      'consent_prompt',
+      'the user has to consent',
+      'consent_required',
+      ({ oidc }) => {
+        const ours = policy.client(oidc.client?.clientId ?? '')?.firstParty === true
+        return !ours && oidc.prompts.has('consent') && oidc.promptPending('consent')
+      },
+    ),
+  )
+  return prompts
+}
+
+function interactionDriver({ provider: ready }: Context): InteractionDriver {
+  const provider = ready()
+  return {
+    async pending(req, res) {
+      const details = await provider.interactionDetails(req, res).catch((error: unknown) => {
+        if (error instanceof errors.SessionNotFound) return undefined
+        throw error
+      })
+      if (details === undefined) return undefined
+      const { uid, prompt, params } = details
+      const byResource = missingResourceScopes(prompt.details)
+      return {
+        uid,
+        prompt: prompt.name,
+        clientId: String(params.client_id),
+        loginHint: typeof params.login_hint === 'string' ? params.login_hint : '',
+        missing: {
+          scopes: [
+            ...new Set([
+              ...texts(prompt.details.missingOIDCScope),
+              ...Object.values(byResource).flat(),
+            ]),
+          ],
+          audiences: Object.keys(byResource).filter((resource) => resource !== LOGIN_RESOURCE),
+        },
+      }
+    },
+    signIn: (req, res, sub) =>
+      provider.interactionFinished(
+        req,
+        res,
+        { login: { accountId: sub, amr: ['pwd'] } },
+        { mergeWithLastSubmission: false },
+      ),
+    async consent(req, res) {
+      const { prompt, params, session, grantId } = await provider.interactionDetails(req, res)
+      const found = grantId === undefined ? undefined : await provider.Grant.find(grantId)
+      const grant =
+        found ??
+        new provider.Grant({
+          accountId: session?.accountId ?? '',
+          clientId: String(params.client_id),
+        })
+      const scopes = texts(prompt.details.missingOIDCScope)
+      if (scopes.length > 0) grant.addOIDCScope(scopes)
+      const byResource = Object.entries(missingResourceScopes(prompt.details))
+      for (const [resource, held] of byResource) grant.addResourceScope(resource, held)
+      const result = { consent: { grantId: await grant.save() } }
+      await provider.interactionFinished(req, res, result, { mergeWithLastSubmission: true })
+    },
+    abort: (req, res) =>
+      provider.interactionFinished(
+        req,
+        res,
+        { error: 'access_denied', error_description: 'the user declined' },
+        { mergeWithLastSubmission: false },
+      ),
+  }
+}
+
+/** Headers for every answer, and the truth about a login's token at the introspection endpoint. */
+function useDefaults({ provider: ready, policy, token: tokens }: Context): void {
+  ready().use(async (ctx, next) => {
+    ctx.set({
+      // The library's own pages post themselves by inline script, whose hash it adds here.
+      'content-security-policy':
+        "default-src 'none'; script-src; base-uri 'none'; frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'same-origin',
+    })
+    await next()
+    const { route, entities } = (ctx as Partial<KoaContextWithOIDC>).oidc ?? {}
+    const answer = ctx.body as Record<string, unknown> | undefined
+    if (route !== 'introspection' || answer?.active !== true) return
+    const { AccessToken: token, ClientCredentials: machine } = entities ?? {}
+    answer.jti = token?.jti ?? machine?.jti
+    if (token?.aud === tokens.default_audience && token.gty !== EXCHANGE_GRANT) {
+      answer.scope = policy.shownScope(token.clientId ?? '', token.scope ?? '')
+    }
+  })
+}
+
+function observe(provider: Provider, audit: Audit): void {
+  provider.on('grant.success', ({ oidc }) => {
+    const { AccessToken: user, ClientCredentials: machine } = oidc.entities
+    const token = user ?? machine
+    if (token === undefined) return
+    audit.issued({
+      client: token.clientId ?? '',
+      grant_type: String(oidc.params?.grant_type),
+      sub: user?.accountId ?? token.clientId ?? '',
+      aud: String(token.aud),
+      scope: token.scope ?? '',
+    })
+  })
+  const refused = ({ oidc }: KoaContextWithOIDC, error: errors.OIDCProviderError) =>
+    audit.refused({
+      client: oidc.client?.clientId ?? textOf(oidc.params?.client_id),
+      route: oidc.route,
+      grant_type: textOf(oidc.params?.grant_type),
+      error: error.error,
+      description: error.error_description,
+      detail: error.error_detail,
+    })
+  provider.on('grant.error', refused)
+  provider.on('authorization.error', refused)
+  provider.on('pushed_authorization_request.error', refused)
+  provider.on('introspection.error', refused)
+  provider.on('revocation.error', refused)
+  provider.on('end_session.error', refused)
+  provider.on('end_session.success', ({ oidc }) => audit.signedOut(oidc.session?.accountId))
+  provider.on('server_error', ({ oidc }, error) => audit.failed(oidc.route, error))
+}
+
+function resourceServer(audience: string, scopes: readonly string[], seconds: number) {
+  return {
+    audience,
+    scope: scopes.join(' '),
+    accessTokenTTL: seconds,
+    accessTokenFormat: 'jwt' as const,
+    jwt: { sign: { alg: 'ES256' as const } },
+  }
+}
+
+/** The scopes that the request at hand is about: asked for, or else granted before. */
+function scopesInPlay({ oidc }: KoaContextWithOIDC): string[] {
+  const { AuthorizationCode: code, RefreshToken: refresh } = oidc.entities
+  return splitScope(oidc.params?.scope) ?? splitScope(code?.scope ?? refresh?.scope) ?? []
+}
+
+function refusal({ error, description }: Refusal): errors.OIDCProviderError {
+  return new errors.CustomOIDCProviderError(error, description)
+}
+
+const isLoginToken = (token: { resourceServer?: { identifier(): string } | undefined }) =>
+  token.resourceServer?.identifier() === LOGIN_RESOURCE
+
+const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined)
+
+const texts = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+
+function missingResourceScopes(details: Record<string, unknown>): Record<string, string[]> {
+  const { missingResourceScopes: missing } = details
+  if (typeof missing !== 'object' || missing === null) return {}
+  return Object.fromEntries(
+    Object.entries(missing).map(([resource, scopes]) => [resource, texts(scopes)]),
+  )
+}
