@@ -1,0 +1,54 @@
+import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { toProblem } from './api/problem.ts'
+import { formatClock } from './format.ts'
+import { type LiveSession, sessionQuery, signOut } from './session.ts'
+import { Mark } from './ui/icons.tsx'
+
+export function Header({ session }: { session: LiveSession }) {
+  const client = useQueryClient()
+  const leave = useMutation({
+    mutationFn: () => signOut(session),
+    // The session may be gone already, or its CSRF token replaced: learn which, then try again.
+    onError: () => client.invalidateQueries({ queryKey: sessionQuery.queryKey }),
+  })
+  const { user } = session
+
+  return (
+    <header className="header">
+      <div className="header-row">
+        <div className="brand">
+          <Mark />
+          <span>Audience Bridge</span>
+        </div>
+        <div className="who">
+          <div className="who-text" data-testid="user">
+            <span className="who-name">{user.name ?? user.email ?? user.sub}</span>
+            {user.roles.map((role) => (
+              <span key={role} className="chip">
+                {role}
+              </span>
+            ))}
+          </div>
+          <p className="who-ends">
+            Session ends{' '}
+            <time dateTime={session.expires_at}>{formatClock(session.expires_at, Date.now())}</time>
+          </p>
+        </div>
+        <button
+          type="button"
+          className="button"
+          data-testid="sign-out"
+          disabled={leave.isPending}
+          onClick={() => leave.mutate()}
+        >
+          Sign out
+        </button>
+      </div>
+      {leave.error !== null && (
+        <p className="header-alert" role="alert">
+          Signing out did not work: {toProblem(leave.error).title}. Please try again.
+        </p>
+      )}
+    </header>
+  )
+}
