@@ -1,0 +1,54 @@
+import { ProblemError } from '@audience-bridge/contracts/problem.ts'
+import { metadataUrl } from '@audience-bridge/resource-server/metadata.ts'
+import { requireScopes } from '@audience-bridge/resource-server/scopes.ts'
+import type { TokenVerifier, VerifiedToken } from '@audience-bridge/resource-server/verifier.ts'
+import type { FastifyRequest } from 'fastify'
+
+/** Reading: `api.read` is preferred, `application.all` keeps working (the brief's V1). */
+export const READ_SCOPES = ['api.read', 'application.all'] as const
+/** Writing is for services; the login's broad scope does not reach it. */
+export const WRITE_SCOPES = ['api.write'] as const
+
+export const REALM = 'analytics'
+
+export interface Bearer {
+  /**
+   * The token of a request that may do what needs one of `anyOf`.
+   *
+   * @throws ProblemError 401, 403 or 503, with the challenge of RFC 6750.
+   */
+  authorize(request: FastifyRequest, anyOf: readonly [string, ...string[]]): Promise<VerifiedToken>
+}
+
+export function createBearer(verifier: TokenVerifier, audience: string): Bearer {
+  return {
+    async authorize(request, anyOf) {
+      const result = await verifier.verify(request.headers.authorization)
+      if (result.kind === 'unavailable') {
+        throw new ProblemError(
+          'IDP_UNAVAILABLE',
+          'the keys of the token issuer cannot be fetched; try again shortly',
+          { headers: { 'retry-after': '5' }, cause: new Error(result.description) },
+        )
+      }
+      if (result.kind === 'refused') {
+        throw new ProblemError(
+          result.error === undefined ? 'TOKEN_REQUIRED' : 'TOKEN_INVALID',
+          result.description,
+          { headers: { 'www-authenticate': result.challenge } },
+        )
+      }
+      const scopes = requireScopes(result.token, {
+        anyOf,
+        realm: REALM,
+        resourceMetadata: metadataUrl(audience),
+      })
+      if (scopes.kind === 'refused') {
+        throw new ProblemError('INSUFFICIENT_SCOPE', scopes.description, {
+          headers: { 'www-authenticate': scopes.challenge },
+        })
+      }
+      return result.token
+    },
+  }
+}

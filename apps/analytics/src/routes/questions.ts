@@ -1,0 +1,57 @@
+import {
+  anomalousAccessPatternsQuery,
+  authorizationMetricsQuery,
+  workflowsQuery,
+} from '@audience-bridge/contracts/analytics.ts'
+import { ProblemError } from '@audience-bridge/contracts/problem.ts'
+import type { FastifyInstance } from 'fastify'
+import type { z } from 'zod'
+import { readAnomalousAccessPatterns } from '../anomalies/endpoint.ts'
+import type { Engine } from '../engine/engine.ts'
+import { readAuthorizationMetrics } from '../queries/authorization-metrics.ts'
+import { type Viewer, viewerOf } from '../queries/filter.ts'
+import { readWorkflows } from '../queries/workflows.ts'
+import { type Bearer, READ_SCOPES } from './bearer.ts'
+
+export interface QuestionDeps {
+  bearer: Bearer
+  engine: Engine
+  readerRoles: readonly string[]
+  nowMs: () => number
+}
+
+/** The three GET endpoints: the same way in for all, one question each behind it. */
+export function questionRoutes(app: FastifyInstance, deps: QuestionDeps): void {
+  const ask = <Schema extends z.ZodObject>(
+    path: string,
+    schema: Schema,
+    answer: (
+      engine: Engine,
+      query: z.output<Schema>,
+      viewer: Viewer,
+      nowMs: number,
+    ) => Promise<object>,
+  ) => {
+    app.get(`/api/v1/analytics/${path}`, async (request) => {
+      const token = await deps.bearer.authorize(request, READ_SCOPES)
+      const query = readQuery(schema, request.query)
+      return answer(deps.engine, query, viewerOf(token, deps.readerRoles), deps.nowMs())
+    })
+  }
+  ask('workflows', workflowsQuery, readWorkflows)
+  ask('authorization-metrics', authorizationMetricsQuery, readAuthorizationMetrics)
+  ask('anomalous-access-patterns', anomalousAccessPatternsQuery, readAnomalousAccessPatterns)
+}
+
+function readQuery<Schema extends z.ZodObject>(schema: Schema, raw: unknown): z.output<Schema> {
+  const parsed = schema.safeParse({ ...(raw as object) })
+  if (parsed.success) return parsed.data
+  const detail = parsed.error.issues
+    .map((issue) =>
+      issue.code === 'unrecognized_keys'
+        ? `unknown parameter ${issue.keys.join(', ')}; known are ${Object.keys(schema.shape).join(', ')}`
+        : `${issue.path.join('.')}: ${issue.message}`,
+    )
+    .join('; ')
+  throw new ProblemError('BAD_REQUEST', detail.slice(0, 1000))
+}
