@@ -26,7 +26,10 @@ export interface BridgeConfig {
   placeOf(file: 'routes' | 'settings' | 'idp_settings' | 'idp_clients', path: KeyPath): Place
 }
 
-/** Reads the files; `config` is undefined exactly when a malformed fault was found. */
+/**
+ * Reads the files. `config` is undefined exactly when the BFF's own files have a fault. A fault in the
+ * IdP's files is reported too, but it is the IdP's to refuse: here it only makes its links unknown.
+ */
 export function readBridgeConfig(
   sources: BridgeSources,
   env: Environment,
@@ -37,15 +40,14 @@ export function readBridgeConfig(
   const idpClients = sources.idp && readDocument(sources.idp.clients, idpClientsSchema, env)
 
   const compiled = routes.value === undefined ? undefined : compileRoutes(routes.value, routes)
-  const faults = [
+  const own = [
     ...routes.faults,
     ...settings.faults,
-    ...(idpSettings?.faults ?? []),
-    ...(idpClients?.faults ?? []),
     ...(compiled?.faults ?? []),
     ...(settings.value === undefined ? [] : settingsFaults(settings.value, settings)),
   ]
-  if (faults.length > 0 || !routes.value || !settings.value || !compiled) {
+  const faults = [...own, ...(idpSettings?.faults ?? []), ...(idpClients?.faults ?? [])]
+  if (own.length > 0 || !routes.value || !settings.value || !compiled) {
     return { config: undefined, faults }
   }
   const documents = { routes, settings, idp_settings: idpSettings, idp_clients: idpClients }
@@ -180,6 +182,9 @@ function compileUpstream(route: Route, pattern: RoutePattern): (string | number)
   return parts
 }
 
+/** Host names on which plain http stays on the machine. */
+export const LOCAL_HOSTS: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
+
 /** Faults of settings.yaml that lie between its keys. */
 function settingsFaults(settings: BffSettings, document: ConfigDocument<BffSettings>): Fault[] {
   const faults: Fault[] = []
@@ -216,6 +221,16 @@ function settingsFaults(settings: BffSettings, document: ConfigDocument<BffSetti
       `${idle_seconds}`,
       `at most absolute_seconds (${absolute_seconds})`,
       'lower idle_seconds or raise absolute_seconds',
+    )
+  }
+  const issuer = new URL(settings.auth.issuer)
+  if (issuer.protocol === 'http:' && !LOCAL_HOSTS.has(issuer.hostname)) {
+    fault(
+      'insecure_issuer',
+      ['auth', 'issuer'],
+      `"${settings.auth.issuer}", plain http on another host`,
+      'https: tokens and the client secret would travel in the clear',
+      'serve the IdP over https',
     )
   }
   for (const [service, v1] of Object.entries(settings.service_tokens ?? {})) {

@@ -9,6 +9,10 @@ export type LinkName =
   | 'login_scope'
   | 'service_scopes'
   | 'allowed_audiences'
+  /** What the IdP answered and issued, where the files say that all is well. */
+  | 'token'
+  /** What the backend answered to the token. */
+  | 'backend'
 
 /** What one link says. `unknown`: nobody here can know, for example without the IdP's files. */
 export type LinkResult =

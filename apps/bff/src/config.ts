@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto'
+import { BlockList, isIPv6 } from 'node:net'
+import {
+  type BridgeConfig,
+  type BridgeSources,
+  readBridgeConfig,
+} from '@audience-bridge/chain/bridge-config.ts'
+import { type Chain, judgeChain } from '@audience-bridge/chain/chain.ts'
+import type { Fault } from '@audience-bridge/chain/fault.ts'
+import { requirementOf, type TokenRequirement } from '@audience-bridge/chain/requirement.ts'
+import type { Environment } from '@audience-bridge/chain/variables.ts'
+import { type CookiePolicy, cookiePolicyOf } from './session/cookie.ts'
+
+/** One version of the configuration with all that is computed from it once. Immutable. */
+export interface BffConfig {
+  /** Short hash of the files; stamped on every token. */
+  version: string
+  bridge: BridgeConfig
+  /** By route id. */
+  chains: ReadonlyMap<string, Chain>
+  /** By service; absent: no token can be had for it. */
+  requirements: ReadonlyMap<string, TokenRequirement>
+  /** Base URLs of the services. */
+  bases: ReadonlyMap<string, URL>
+  cookies: CookiePolicy
+  publicUrl: URL
+  /** Origins whose pages may change things: our own and those of `cors.allow_origins`. */
+  trustedOrigins: ReadonlySet<string>
+  corsOrigins: ReadonlySet<string>
+  isTrustedProxy(address: string): boolean
+  /** Services whose tokens are minted right after the login. */
+  eagerServices: readonly string[]
+}
+
+/** At most this many tokens are minted ahead of their first use. */
+const MAX_EAGER = 8
+
+/** As `readBridgeConfig`: `config` is undefined exactly when the BFF's own files have a fault. */
+export function readBffConfig(
+  sources: BridgeSources,
+  env: Environment,
+): { config: BffConfig | undefined; faults: Fault[] } {
+  const { config: bridge, faults } = readBridgeConfig(sources, env)
+  if (bridge === undefined) return { config: undefined, faults }
+  const { settings, routes } = bridge
+  const version = createHash('sha256')
+    .update(JSON.stringify([settings, routes, bridge.idp ?? null]))
+    .digest('hex')
+    .slice(0, 12)
+
+  const requirements = new Map<string, TokenRequirement>()
+  for (const service of new Set(routes.routes.map((route) => route.target_service))) {
+    const requirement = requirementOf(settings, service)
+    if (requirement !== undefined) requirements.set(service, requirement)
+  }
+  const publicUrl = new URL(settings.server.public_url)
+  const corsOrigins = new Set(settings.cors.allow_origins.map((text) => new URL(text).origin))
+  return {
+    config: {
+      version,
+      bridge,
+      chains: new Map(bridge.compiled.map((route) => [route.route.id, judgeChain(bridge, route)])),
+      requirements,
+      bases: new Map(
+        Object.entries(routes.services).map(([name, { base_url }]) => [name, new URL(base_url)]),
+      ),
+      cookies: cookiePolicyOf(settings.session),
+      publicUrl,
+      trustedOrigins: new Set([publicUrl.origin, ...corsOrigins]),
+      corsOrigins,
+      isTrustedProxy: trustedProxies(settings.server.trusted_proxies),
+      eagerServices: eagerServices(bridge, requirements),
+    },
+    faults,
+  }
+}
+
+/** The configured services, or all that a session route bridges to; at most eight. */
+function eagerServices(
+  { settings, routes }: BridgeConfig,
+  requirements: ReadonlyMap<string, TokenRequirement>,
+): string[] {
+  const bridged = routes.routes.filter((route) => route.auth === 'session')
+  const wanted = settings.auth.eager_services ?? bridged.map((route) => route.target_service)
+  return [...new Set(wanted)].filter((service) => requirements.has(service)).slice(0, MAX_EAGER)
+}
+
+function trustedProxies(entries: readonly string[]): (address: string) => boolean {
+  if (entries.length === 0) return () => false
+  const list = new BlockList()
+  for (const entry of entries) {
+    const [address = '', bits] = entry.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (bits === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(bits), family)
+  }
+  return (address) => list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+}

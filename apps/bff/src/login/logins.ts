@@ -1,0 +1,72 @@
+import { createHash, hkdfSync, randomBytes } from 'node:crypto'
+import type { Clock } from '@audience-bridge/kit/clock.ts'
+import type { SessionStore } from '../session/store.ts'
+import { seal, unseal } from '../session/ticket.ts'
+import type { LoginSecrets } from '../tokens/idp.ts'
+
+/** A login may take this long, in seconds; the tombstone of a completed one stays as long. */
+export const LOGIN_SECONDS = 600
+
+/** A login under way, from the redirect to the IdP until its callback. */
+export interface Login {
+  secrets: LoginSecrets
+  returnTo: string
+}
+
+export type LoginLookup =
+  | { kind: 'login'; login: Login; used: boolean }
+  /** This browser did not begin it: the cookie is missing or another's. */
+  | { kind: 'foreign' }
+  /** Nobody began it, or too long ago. */
+  | { kind: 'unknown' }
+
+/**
+ * Logins under way, found by a hash of their `state` and sealed under a secret that only the
+ * browser holds, one cookie a login: several tabs may log in at once, a `state` from elsewhere opens
+ * nothing (login CSRF, RFC 9700 §4.7), and the verifier in a copied store is of no use.
+ */
+export class Logins {
+  readonly #store: SessionStore
+  readonly #key: Buffer
+  readonly #clock: Clock
+
+  constructor(deps: { store: SessionStore; storeKey: Buffer; clock: Clock }) {
+    this.#store = deps.store
+    this.#key = deps.storeKey
+    this.#clock = deps.clock
+  }
+
+  /** @returns the secret for the browser's cookie. */
+  async begin(login: Login): Promise<string> {
+    const secret = randomBytes(32).toString('base64url')
+    const id = loginId(login.secrets.state)
+    await this.#store.insertLogin(
+      id,
+      seal(this.#sealKey(secret), id, login),
+      this.#clock() + LOGIN_SECONDS,
+    )
+    return secret
+  }
+
+  async find(state: string, secret: string | undefined): Promise<LoginLookup> {
+    const id = loginId(state)
+    const stored = await this.#store.readLogin(id)
+    if (stored === undefined) return { kind: 'unknown' }
+    const login = secret && unseal(this.#sealKey(secret), id, stored.sealed)
+    return login ? { kind: 'login', login: login as Login, used: stored.used } : { kind: 'foreign' }
+  }
+
+  /** @returns true exactly once for each login. */
+  use(state: string): Promise<boolean> {
+    return this.#store.useLogin(loginId(state))
+  }
+
+  #sealKey(secret: string): Buffer {
+    return Buffer.from(hkdfSync('sha256', secret, this.#key, 'login', 32))
+  }
+}
+
+/** Tells the cookie of one login from those of the others; not secret. */
+export const loginCookieTag = (state: string) => loginId(state).slice(0, 12)
+
+const loginId = (state: string) => createHash('sha256').update(state).digest('hex')

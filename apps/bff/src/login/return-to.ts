@@ -1,0 +1,25 @@
+/**
+ * Where a login may return to: a path of our own origin, or an https address on a configured host.
+ *
+ * The attack: `/auth/login?return_to=//evil.example` lends our name and a fresh session to a
+ * phishing page. `//`, `/\` and control characters are what browsers and parsers read differently.
+ *
+ * @returns the address to redirect to, or undefined when it is refused.
+ */
+export function readReturnTo(
+  value: string | undefined,
+  publicUrl: URL,
+  allowedHosts: readonly string[],
+): string | undefined {
+  if (value === undefined || value === '') return '/'
+  if (value.length > 2048 || !/^[\x21-\x5B\x5D-\x7E]+$/.test(value)) return undefined
+  if (value.startsWith('/')) {
+    if (value.startsWith('//')) return undefined
+    const url = URL.parse(value, publicUrl)
+    return url?.origin === publicUrl.origin ? url.pathname + url.search + url.hash : undefined
+  }
+  const url = URL.parse(value)
+  if (url === null || url.username !== '' || url.password !== '') return undefined
+  if (url.origin === publicUrl.origin) return url.href
+  return url.protocol === 'https:' && allowedHosts.includes(url.host) ? url.href : undefined
+}

@@ -1,0 +1,73 @@
+import { ACCESS_EVENT, DECISION_EVENT } from '@audience-bridge/contracts/event.ts'
+import type { Logger } from '@audience-bridge/kit/log.ts'
+import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
+import type { Exchange } from './exchange.ts'
+
+/** Refusals by which the gateway itself denied access, as its decision events name them. */
+const DENIALS = new Set([
+  'SESSION_REQUIRED',
+  'SESSION_EXPIRED',
+  'CSRF_REJECTED',
+  'NO_TOKEN_AVAILABLE',
+  'AUDIENCE_MISMATCH',
+  'TOKEN_REQUIRED',
+  'TOKEN_INVALID',
+])
+
+/** Accounts for a finished request: one access line, one access event, one decision event. */
+export function account(log: Logger, outbox: Outbox | undefined, exchange: Exchange): void {
+  const { res, route, method, path, correlationId } = exchange
+  const elapsedMs = Math.round((performance.now() - exchange.startedAt) * 1000) / 1000
+  const service = route?.route.target_service
+  const found =
+    exchange.tokenFound === undefined ? undefined : exchange.tokenFound ? 'True' : 'False'
+  const aborted = !res.writableFinished
+  const fragments =
+    (found === undefined ? '' : ` token_found=${found}`) +
+    (service === undefined ? '' : ` service=${service}`)
+  log.info(
+    {
+      correlation_id: correlationId,
+      method,
+      path,
+      status: res.statusCode,
+      elapsed_ms: elapsedMs,
+      route_id: route?.route.id,
+      service,
+      token_found: exchange.tokenFound,
+      problem: exchange.problem,
+      ...(aborted ? { aborted } : {}),
+    },
+    `${method} ${path} ${res.statusCode}${fragments}`,
+  )
+  if (outbox === undefined || route === undefined || service === undefined) return
+  const who = {
+    ...(exchange.subject === undefined ? {} : { subject: exchange.subject }),
+    subject_roles: [...exchange.subjectRoles],
+  }
+  const where = {
+    service,
+    route_id: route.route.id,
+    method,
+    path: path.slice(0, 2048),
+    correlation_id: correlationId,
+  }
+  outbox.emit({
+    type: ACCESS_EVENT,
+    data: { ...who, ...where, status: res.statusCode, elapsed_ms: elapsedMs },
+  })
+  const denied = exchange.problem !== undefined && DENIALS.has(exchange.problem)
+  outbox.emit({
+    type: DECISION_EVENT,
+    data: {
+      ...who,
+      ...where,
+      decision: denied ? 'Deny' : 'Allow',
+      resource: 'route',
+      resource_id: route.route.id,
+      action: method,
+      latency_ms: exchange.decisionMs,
+      ...(exchange.problem === undefined ? {} : { reason: exchange.problem }),
+    },
+  })
+}

@@ -1,0 +1,58 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { CompiledRoute } from '@audience-bridge/chain/route-table.ts'
+import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
+import type { BffConfig } from '../config.ts'
+import type { Session } from '../session/session.ts'
+
+/** One request on its way through the gateway, and what became known of it. */
+export interface Exchange {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly config: BffConfig
+  readonly correlationId: string
+  /** Milliseconds on the monotonic clock. */
+  readonly startedAt: number
+  readonly method: string
+  path: string
+  query: string
+  route: CompiledRoute | undefined
+  captures: readonly string[]
+  session: Session | undefined
+  /** Who called: the session's user or the bearer's subject. */
+  subject: string | undefined
+  subjectRoles: readonly string[]
+  /** Whether a token was there for the service; undefined where none is needed. */
+  tokenFound: boolean | undefined
+  problem: ProblemCode | undefined
+  /** How long it took to decide about access, in milliseconds. */
+  decisionMs: number
+}
+
+export function newExchange(
+  req: IncomingMessage,
+  res: ServerResponse,
+  config: BffConfig,
+  correlationId: string,
+): Exchange {
+  return {
+    req,
+    res,
+    config,
+    correlationId,
+    startedAt: performance.now(),
+    method: req.method ?? 'GET',
+    path: '',
+    query: '',
+    route: undefined,
+    captures: [],
+    session: undefined,
+    subject: undefined,
+    subjectRoles: [],
+    tokenFound: undefined,
+    problem: undefined,
+    decisionMs: 0,
+  }
+}
+
+export const isAdmin = (session: Session | undefined) =>
+  session?.user.roles.includes('admin') === true

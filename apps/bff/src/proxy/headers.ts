@@ -1,0 +1,167 @@
+import type { CookiePolicy } from '../session/cookie.ts'
+import { isOurCookie } from '../session/cookie.ts'
+
+/**
+ * What of a head passes the gateway, in each direction. Pure functions over raw header lists
+ * (`[name, value, name, value, …]`), so that repeated fields stay as they came.
+ */
+
+/** RFC 9110 §7.6.1, and what is said to one hop only. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/**
+ * Never forwarded from a browser: credentials that are ours, and everything by which a backend
+ * might be told who the user is. A backend that trusts such a header would believe the attacker.
+ */
+const NEVER_FORWARDED = new Set([
+  'authorization',
+  'cookie',
+  'dpop',
+  'expect',
+  'host',
+  'content-length',
+  'remote-user',
+  'x-correlation-id',
+  'x-csrf-token',
+  'x-remote-user',
+])
+const IDENTITY_PREFIXES = [
+  'x-user-',
+  'x-original-',
+  'x-auth-',
+  'x-authenticated-',
+  'x-session-',
+  'x-forwarded-',
+  'x-real-ip',
+  'x-client-cert',
+  'x-ssl-client-',
+  'forwarded',
+]
+const IDENTITY_NAMES = new Set([
+  'x-user',
+  'x-email',
+  'x-roles',
+  'x-groups',
+  'x-principal',
+  'x-tenant-id',
+])
+
+/** Who is at the other end of the connection and what to say of them. */
+export interface Client {
+  address: string
+  /** The peer is a trusted proxy: what it says of hops before it is believed. */
+  trusted: boolean
+  proto: 'http' | 'https'
+  host: string
+}
+
+export interface ForwardHead {
+  client: Client
+  correlationId: string
+  /** The value of `Authorization`, when the route carries a token. */
+  authorization: string | undefined
+  /** A JWT that names the user, on services that are called with a machine token. */
+  userAssertion: string | undefined
+}
+
+/** The head for the backend from the browser's head. */
+export function forwardHeaders(raw: readonly string[], forward: ForwardHead): string[] {
+  const nominated = nominatedBy(raw)
+  const out: string[] = []
+  let forwardedFor = ''
+  let forwardedProto: string | undefined
+  let forwardedHost: string | undefined
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    const value = raw[i + 1] ?? ''
+    const lower = name.toLowerCase()
+    if (forward.client.trusted) {
+      if (lower === 'x-forwarded-for')
+        forwardedFor = forwardedFor === '' ? value : `${forwardedFor}, ${value}`
+      else if (lower === 'x-forwarded-proto') forwardedProto = value
+      else if (lower === 'x-forwarded-host') forwardedHost = value
+    }
+    if (!passesToBackend(lower, nominated)) continue
+    out.push(name, value)
+  }
+  const { client } = forward
+  out.push(
+    'X-Forwarded-For',
+    forwardedFor === '' ? client.address : `${forwardedFor}, ${client.address}`,
+  )
+  out.push('X-Forwarded-Proto', forwardedProto ?? client.proto)
+  out.push('X-Forwarded-Host', forwardedHost ?? client.host)
+  out.push('X-Correlation-ID', forward.correlationId)
+  if (forward.authorization !== undefined) out.push('Authorization', forward.authorization)
+  if (forward.userAssertion !== undefined) out.push('X-User-Assertion', forward.userAssertion)
+  return out
+}
+
+function passesToBackend(lower: string, nominated: ReadonlySet<string> | undefined): boolean {
+  // CGI and WSGI servers read `X_User_Id` as `X-User-Id`: judge the name that they would see.
+  const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower
+  if (HOP_BY_HOP.has(name) || NEVER_FORWARDED.has(name) || IDENTITY_NAMES.has(name)) return false
+  if (IDENTITY_PREFIXES.some((prefix) => name.startsWith(prefix))) return false
+  // Only after our own: a client's `Connection: x-correlation-id` must not remove what we add.
+  return nominated === undefined || !nominated.has(lower)
+}
+
+/** Fields that `Connection` names belong to this hop (RFC 9110 §7.6.1). */
+function nominatedBy(raw: readonly string[]): ReadonlySet<string> | undefined {
+  let names: Set<string> | undefined
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]?.toLowerCase() !== 'connection') continue
+    for (const name of (raw[i + 1] ?? '').split(',')) {
+      names ??= new Set()
+      names.add(name.trim().toLowerCase())
+    }
+  }
+  return names
+}
+
+export interface ReturnHead {
+  cookies: CookiePolicy
+  /** Rewrites a `Location`; undefined drops it. */
+  location: (value: string) => string | undefined
+  /** The answer belongs to a session. */
+  private: boolean
+}
+
+/** The head for the browser from the backend's head. */
+export function returnHeaders(raw: readonly string[], back: ReturnHead): string[] {
+  const nominated = nominatedBy(raw)
+  const out: string[] = []
+  let cacheControl = false
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    const value = raw[i + 1] ?? ''
+    const lower = name.toLowerCase()
+    if (HOP_BY_HOP.has(lower) || nominated?.has(lower)) continue
+    // Which origins may read an answer is the gateway's to say; a backend's `*` would open it.
+    if (lower.startsWith('access-control-')) continue
+    // A backend that sets our cookie could fix or steal the session.
+    if (lower === 'set-cookie' && isOurCookie(value, back.cookies)) continue
+    // It would tell the browser to forget our own cookies and storage.
+    if (lower === 'clear-site-data' || lower === 'x-correlation-id') continue
+    if (lower === 'location' || lower === 'content-location') {
+      const rewritten = back.location(value)
+      if (rewritten !== undefined) out.push(name, rewritten)
+      continue
+    }
+    if (lower === 'cache-control') cacheControl = true
+    out.push(name, value)
+  }
+  // An answer made for one user must not be served to the next from a shared cache.
+  if (back.private && !cacheControl) out.push('Cache-Control', 'private')
+  return out
+}

@@ -1,0 +1,105 @@
+import type { Readable } from 'node:stream'
+import { errors, Pool } from 'undici'
+
+/** A request to a backend. */
+export interface UpstreamRequest {
+  method: string
+  path: string
+  /** Raw list, names and values in turn. */
+  headers: string[]
+  body: Readable | undefined
+  /** Until the head of the answer must be here, in milliseconds. */
+  headTimeoutMs: number
+  /** Longest pause within the answer, in milliseconds; 0: none. */
+  pauseTimeoutMs: number
+  signal: AbortSignal
+}
+
+export interface UpstreamResponse {
+  kind: 'response'
+  status: number
+  /** Raw list, names and values in turn. */
+  headers: string[]
+  body: Readable
+}
+
+export type UpstreamAnswer =
+  | UpstreamResponse
+  | { kind: 'unreachable'; reason: string }
+  | { kind: 'timeout'; reason: string }
+  | { kind: 'invalid'; reason: string }
+  /** The browser went away. */
+  | { kind: 'aborted' }
+
+const CONNECT_TIMEOUT_MS = 5_000
+const CONNECTIONS = 256
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+/** Keep-alive connections to all backends, one pool an origin. */
+export class Upstreams {
+  readonly #pools = new Map<string, Pool>()
+
+  async send(origin: string, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const answer = await this.#sendOnce(origin, request)
+    // An idle connection may close in the moment of writing: once more, if nothing can have been done twice.
+    const retry =
+      answer.kind === 'unreachable' &&
+      answer.idle &&
+      request.body === undefined &&
+      IDEMPOTENT.has(request.method)
+    return retry ? this.#sendOnce(origin, request) : answer
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.close()))
+  }
+
+  #pool(origin: string): Pool {
+    let pool = this.#pools.get(origin)
+    if (pool === undefined) {
+      pool = new Pool(origin, {
+        connections: CONNECTIONS,
+        connect: { timeout: CONNECT_TIMEOUT_MS },
+        keepAliveTimeout: 30_000,
+        pipelining: 1,
+      })
+      this.#pools.set(origin, pool)
+    }
+    return pool
+  }
+
+  async #sendOnce(
+    origin: string,
+    request: UpstreamRequest,
+  ): Promise<UpstreamAnswer & { idle?: boolean }> {
+    try {
+      const { statusCode, headers, body } = await this.#pool(origin).request({
+        method: request.method,
+        path: request.path,
+        headers: request.headers,
+        body: request.body ?? null,
+        headersTimeout: request.headTimeoutMs,
+        bodyTimeout: request.pauseTimeoutMs,
+        signal: request.signal,
+        responseHeaders: 'raw',
+      })
+      return { kind: 'response', status: statusCode, headers: headers as unknown as string[], body }
+    } catch (cause) {
+      return failureFrom(cause, request.signal)
+    }
+  }
+}
+
+function failureFrom(cause: unknown, signal: AbortSignal): UpstreamAnswer & { idle?: boolean } {
+  if (signal.aborted) return { kind: 'aborted' }
+  const reason = cause instanceof Error ? cause.message : 'unknown failure'
+  if (cause instanceof errors.HeadersTimeoutError) return { kind: 'timeout', reason }
+  if (cause instanceof errors.HTTPParserError) return { kind: 'invalid', reason }
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const idle = cause instanceof errors.SocketError || code === 'ECONNRESET' || code === 'EPIPE'
+  return {
+    kind: 'unreachable',
+    reason: typeof code === 'string' ? `${code}: ${reason}` : reason,
+    idle,
+  }
+}

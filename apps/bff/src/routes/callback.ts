@@ -1,0 +1,106 @@
+import { ProblemError } from '@audience-bridge/contracts/problem.ts'
+import type { SessionUser } from '@audience-bridge/contracts/session.ts'
+import type { FastifyInstance } from 'fastify'
+import { mintEagerly } from '../login/eager.ts'
+import { loginCookieTag } from '../login/logins.ts'
+import { readCookie, writeCookie } from '../session/cookie.ts'
+import type { RouteDeps } from './deps.ts'
+
+/** GET /auth/callback — redeems the code, creates the session under a new id, goes to return_to. */
+export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
+  app.get('/auth/callback', async (request, reply) => {
+    const config = deps.config()
+    const url = new URL(request.raw.url ?? '', config.publicUrl)
+    const state = url.searchParams.get('state')
+    if (state === null || url.searchParams.getAll('state').length !== 1) {
+      throw new ProblemError('LOGIN_STATE_INVALID', 'the state is missing; begin at /auth/login')
+    }
+    const cookies = request.headers.cookie
+    const cookieName = config.cookies.loginPrefix + loginCookieTag(state)
+    const found = await deps.logins.find(state, readCookie(cookies, cookieName))
+    const current = await deps.sessions.find(readCookie(cookies, config.cookies.sessionName))
+
+    if (found.kind === 'unknown') {
+      throw new ProblemError(
+        'LOGIN_STATE_INVALID',
+        'this sign-in is unknown or took too long; begin again at /auth/login',
+      )
+    }
+    if (found.kind === 'foreign') {
+      throw new ProblemError(
+        'LOGIN_STATE_INVALID',
+        `the cookie that was set at the start of this sign-in did not come back; begin again at ${new URL('/auth/login', config.publicUrl).href} and allow cookies`,
+      )
+    }
+    const { login } = found
+    // A reload or the back button: with a live session the wish is fulfilled already.
+    if (found.used || !(await deps.logins.use(state))) {
+      if (current.kind === 'session') return reply.redirect(login.returnTo, 302)
+      throw new ProblemError(
+        'LOGIN_STATE_INVALID',
+        'this sign-in was completed before; begin again at /auth/login',
+      )
+    }
+
+    const answer = await deps.idp.completeLogin(url, login.secrets, deps.clock())
+    if (answer.kind === 'unavailable') {
+      deps.log.warn(
+        { correlation_id: request.id, reason: answer.reason },
+        'IDP_UNAVAILABLE at callback',
+      )
+      throw new ProblemError(
+        'IDP_UNAVAILABLE',
+        'the identity provider did not answer; begin again at /auth/login',
+        {
+          headers: { 'Retry-After': '5' },
+        },
+      )
+    }
+    if (answer.kind === 'refused') {
+      deps.log.warn(
+        { correlation_id: request.id, error: answer.error, description: answer.description },
+        'LOGIN_FAILED at callback',
+      )
+      throw new ProblemError(
+        'LOGIN_FAILED',
+        `the identity provider did not complete the sign-in (${answer.error}); begin again at /auth/login`,
+        {
+          extensions: { idp_error: answer.error },
+        },
+      )
+    }
+
+    const { grant, claims } = answer.value
+    // The id changes at each login: one that was known before it opens nothing (session fixation).
+    if (current.kind === 'session') await deps.sessions.end(current.session)
+    const session = await deps.sessions.create({
+      user: userFrom(claims),
+      sid: typeof claims.sid === 'string' ? claims.sid : undefined,
+      grant,
+    })
+    deps.log.info(
+      { correlation_id: request.id, subject: session.user.sub, scopes: grant.scopes },
+      'session created',
+    )
+    deps.background(mintEagerly(deps, config, session))
+    const { sessionName, domain, loggedOutName } = config.cookies
+    return reply
+      .header('set-cookie', [
+        writeCookie(sessionName, session.ticket.cookie, { domain }),
+        writeCookie(loggedOutName, '', { maxAgeSeconds: 0 }),
+      ])
+      .header('cache-control', 'no-store')
+      .redirect(login.returnTo, 302)
+  })
+}
+
+/** The user from the ID token's claims (OpenID Connect Core §5.1). */
+function userFrom(claims: Record<string, unknown>): SessionUser {
+  const { sub, name, email, roles } = claims
+  return {
+    sub: String(sub),
+    ...(typeof name === 'string' ? { name } : {}),
+    ...(typeof email === 'string' ? { email } : {}),
+    roles: Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : [],
+  }
+}

@@ -1,0 +1,113 @@
+import { LOCAL_HOSTS } from '@audience-bridge/chain/bridge-config.ts'
+import { ProblemError } from '@audience-bridge/contracts/problem.ts'
+import type { FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import type { BffConfig } from '../config.ts'
+import { LOGIN_SECONDS, loginCookieTag } from '../login/logins.ts'
+import { readReturnTo } from '../login/return-to.ts'
+import { cookieNames, readCookie, writeCookie } from '../session/cookie.ts'
+import type { RouteDeps } from './deps.ts'
+
+const query = z.object({
+  return_to: z.string().optional(),
+  prompt: z.enum(['none', 'login']).optional(),
+  /** Set by our own redirect to the public host, so that it happens once. */
+  host_checked: z.literal('1').optional(),
+})
+
+/** More logins under way than this in one browser are leftovers. */
+const MAX_LOGIN_COOKIES = 16
+
+/** GET /auth/login?return_to= — begins a login: PAR, PKCE S256, state and nonce, then the IdP. */
+export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
+  app.get('/auth/login', async (request, reply) => {
+    const config = deps.config()
+    const parsed = query.safeParse(request.query)
+    if (!parsed.success) {
+      throw new ProblemError('BAD_REQUEST', 'return_to once, and prompt "none" or "login" at most')
+    }
+    const { settings } = config.bridge
+    const returnTo = readReturnTo(
+      parsed.data.return_to,
+      config.publicUrl,
+      settings.auth.allowed_redirect_hosts,
+    )
+    if (returnTo === undefined) {
+      throw new ProblemError(
+        'RETURN_TO_REFUSED',
+        'return_to must be a path of this origin, or an https address on a host of auth.allowed_redirect_hosts',
+      )
+    }
+    refuseLostCookie(config)
+    const host = request.headers.host
+    if (
+      host !== undefined &&
+      host !== config.publicUrl.host &&
+      parsed.data.host_checked === undefined
+    ) {
+      // A cookie set on this host would not come back to the callback on the public one.
+      const there = new URL('/auth/login', config.publicUrl)
+      there.searchParams.set('return_to', returnTo)
+      there.searchParams.set('host_checked', '1')
+      return reply.redirect(there.href, 302)
+    }
+
+    const cookies = request.headers.cookie
+    const loggedOut = readCookie(cookies, config.cookies.loggedOutName) !== undefined
+    const started = await deps.idp.startLogin({
+      redirectUri: new URL('/auth/callback', config.publicUrl).href,
+      scope: settings.auth.oauth_scopes,
+      resources: loginResources(config),
+      // After a logout the next login asks for the password, even if the IdP was not told.
+      prompt: parsed.data.prompt ?? (loggedOut ? 'login' : undefined),
+    })
+    if (started.kind === 'unavailable') {
+      deps.log.warn(
+        { correlation_id: request.id, reason: started.reason },
+        'IDP_UNAVAILABLE at login',
+      )
+      throw new ProblemError('IDP_UNAVAILABLE', 'the identity provider did not answer; try again', {
+        headers: { 'Retry-After': '5' },
+      })
+    }
+    if (started.kind === 'refused') {
+      deps.log.error(
+        { correlation_id: request.id, error: started.error, description: started.description },
+        'LOGIN_FAILED the IdP refuses to begin a login',
+      )
+      throw new ProblemError(
+        'LOGIN_FAILED',
+        `the identity provider refuses to begin a sign-in (${started.error})`,
+      )
+    }
+
+    const { url, secrets } = started.value
+    const secret = await deps.logins.begin({ secrets, returnTo })
+    const name = config.cookies.loginPrefix + loginCookieTag(secrets.state)
+    const leftovers = cookieNames(cookies, config.cookies.loginPrefix).slice(MAX_LOGIN_COOKIES)
+    return reply
+      .header('set-cookie', [
+        writeCookie(name, secret, { maxAgeSeconds: LOGIN_SECONDS }),
+        ...leftovers.map((old) => writeCookie(old, '', { maxAgeSeconds: 0 })),
+      ])
+      .header('cache-control', 'no-store')
+      .redirect(url, 302)
+  })
+}
+
+/** A Secure cookie set over plain http comes back on localhost alone: say so instead of looping. */
+function refuseLostCookie({ publicUrl }: BffConfig): void {
+  if (publicUrl.protocol === 'https:' || LOCAL_HOSTS.has(publicUrl.hostname)) return
+  throw new ProblemError(
+    'LOGIN_STATE_INVALID',
+    `${publicUrl.origin} is plain http on a host that is not localhost, so browsers drop the Secure session cookie; serve it over https and set server.public_url`,
+  )
+}
+
+/** RFC 8707: resources that services minted by `refresh_resource` will need must be named now. */
+function loginResources(config: BffConfig): string[] {
+  const audiences = [...config.requirements.values()]
+    .filter(({ mint, audience }) => mint === 'refresh_resource' && URL.canParse(audience))
+    .map(({ audience }) => audience)
+  return [...new Set(audiences)]
+}

@@ -1,0 +1,95 @@
+import { ProblemError } from '@audience-bridge/contracts/problem.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { readCookie, writeCookie } from '../session/cookie.ts'
+import { csrfFault } from '../session/csrf.ts'
+import type { RouteDeps } from './deps.ts'
+import { escapeHtml, sendPage, wantsHtml } from './page.ts'
+
+/** How long the next login is made to ask for the password again, in seconds. */
+const LOGGED_OUT_SECONDS = 86_400
+
+/**
+ * POST /auth/logout (alias /api/auth/logout) — ends the session here, revokes its grant at the IdP
+ * (RFC 7009) and names the IdP's logout (OpenID Connect RP-Initiated Logout 1.0). Needs the CSRF
+ * token, as header or as the form field `csrf_token`: another site must not sign users out.
+ * GET shows a page that asks.
+ */
+export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
+  const post = async (request: FastifyRequest, reply: FastifyReply) => {
+    const config = deps.config()
+    const home = new URL('/', config.publicUrl).href
+    const found = await deps.sessions.find(
+      readCookie(request.headers.cookie, config.cookies.sessionName),
+    )
+    const { sessionName, loggedOutName, domain } = config.cookies
+    let logoutUrl = home
+    if (found.kind === 'session') {
+      const { session } = found
+      const fault = csrfFault(
+        {
+          method: request.method,
+          origin: request.headers.origin,
+          fetchSite: text(request.headers['sec-fetch-site']),
+          token: text(request.headers['x-csrf-token']) ?? formField(request.body, 'csrf_token'),
+        },
+        session.ticket.csrf,
+        config.trustedOrigins,
+      )
+      if (fault !== undefined) throw new ProblemError('CSRF_REJECTED', fault)
+      const { idToken, refreshToken } = session.grant
+      await deps.sessions.end(session)
+      deps.log.info(
+        { correlation_id: request.id, subject: session.user.sub },
+        'session ended by logout',
+      )
+      const [url, revoked] = await Promise.all([
+        deps.idp.endSessionUrl(idToken, home),
+        refreshToken === undefined ? undefined : deps.idp.revoke(refreshToken),
+      ])
+      if (url.kind === 'ok' && url.value !== undefined) logoutUrl = url.value
+      if (revoked !== undefined && revoked.kind !== 'ok') {
+        deps.log.warn(
+          { correlation_id: request.id, outcome: revoked.kind },
+          'the grant could not be revoked at the IdP',
+        )
+      }
+    }
+    reply
+      .header('set-cookie', [
+        writeCookie(sessionName, '', { maxAgeSeconds: 0, domain }),
+        writeCookie(loggedOutName, '1', { maxAgeSeconds: LOGGED_OUT_SECONDS }),
+      ])
+      .header('cache-control', 'no-store')
+    return wantsHtml(request.headers.accept)
+      ? reply.redirect(logoutUrl, 303)
+      : reply.send({ logout_url: logoutUrl })
+  }
+  const get = async (request: FastifyRequest, reply: FastifyReply) => {
+    const config = deps.config()
+    const found = await deps.sessions.find(
+      readCookie(request.headers.cookie, config.cookies.sessionName),
+    )
+    if (found.kind !== 'session') return reply.redirect('/', 302)
+    return sendPage(
+      reply,
+      200,
+      'Sign out?',
+      `<form method="post" action="/auth/logout"><input type="hidden" name="csrf_token" value="${escapeHtml(found.session.ticket.csrf)}"><button>Sign out</button></form>`,
+      // The form's answer redirects to the IdP, which form-action must allow.
+      ["'self'", new URL(config.bridge.settings.auth.issuer).origin],
+    )
+  }
+  for (const path of ['/auth/logout', '/api/auth/logout']) {
+    app.post(path, post)
+    app.get(path, get)
+  }
+}
+
+const text = (value: string | string[] | undefined) =>
+  typeof value === 'string' ? value : undefined
+
+function formField(body: unknown, name: string): string | undefined {
+  return body instanceof URLSearchParams && body.getAll(name).length === 1
+    ? (body.get(name) ?? undefined)
+    : undefined
+}

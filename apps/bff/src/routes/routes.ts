@@ -1,0 +1,90 @@
+import { ProblemError } from '@audience-bridge/contracts/problem.ts'
+import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
+import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastify'
+import { answerProblem, moreOf } from '../problems.ts'
+import { corsHeaders } from '../proxy/cors.ts'
+import { adminRoutes } from './admin.ts'
+import { callbackRoute } from './callback.ts'
+import { consoleRoute } from './console.ts'
+import type { RouteDeps } from './deps.ts'
+import { healthRoutes } from './health.ts'
+import { loginRoute } from './login.ts'
+import { logoutRoute } from './logout.ts'
+import { escapeHtml, sendPage, wantsHtml } from './page.ts'
+import { sessionRoute } from './session.ts'
+
+/** The BFF's own endpoints; everything else is the proxy's. */
+export async function buildRoutes(
+  deps: RouteDeps,
+  consoleDirectory: string | undefined,
+  serverFactory: FastifyServerFactory,
+): Promise<FastifyInstance> {
+  const app = Fastify({
+    serverFactory,
+    genReqId: (req) => correlationIdFrom(req.headers['x-correlation-id']),
+    bodyLimit: 64 * 1024,
+  })
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    (_request, body, done) => done(null, new URLSearchParams(String(body))),
+  )
+  app.addHook('onSend', async (request, reply) => {
+    reply.header('X-Correlation-ID', request.id)
+    reply.headers(corsHeaders(request.headers.origin, deps.config().corsOrigins))
+  })
+  app.setErrorHandler((error, request, reply) => {
+    const failure = problemFrom(error)
+    if (failure.code === 'INTERNAL') {
+      deps.log.error({ err: error, correlation_id: request.id }, 'request failed')
+    }
+    const { status, headers, body } = answerProblem(
+      failure.code,
+      failure.message,
+      request.id,
+      moreOf(failure),
+    )
+    if (request.method === 'GET' && wantsHtml(request.headers.accept)) {
+      const retry = headers['Retry-After']
+      if (retry !== undefined) reply.header('Retry-After', retry)
+      return sendPage(
+        reply,
+        status,
+        failure.code,
+        `<p>${escapeHtml(failure.message)}</p><p><a href="/">Go to the start page</a></p><p><small>correlation id ${escapeHtml(request.id)}</small></p>`,
+      )
+    }
+    return reply.code(status).headers(headers).send(body)
+  })
+  app.setNotFoundHandler(() => {
+    throw new ProblemError('NOT_FOUND', 'nothing is here')
+  })
+  loginRoute(app, deps)
+  callbackRoute(app, deps)
+  sessionRoute(app, deps)
+  logoutRoute(app, deps)
+  healthRoutes(app, deps)
+  adminRoutes(app, deps)
+  await consoleRoute(app, consoleDirectory)
+  return app
+}
+
+/** Our own failures as they are, Fastify's by status, anything else opaque. */
+function problemFrom(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error
+  const status =
+    error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined
+  switch (status) {
+    case 400:
+      return new ProblemError('BAD_REQUEST', 'the request could not be read')
+    case 413:
+      return new ProblemError('BODY_TOO_LARGE', 'at most 64 KiB are taken here')
+    case 415:
+      return new ProblemError(
+        'UNSUPPORTED_MEDIA_TYPE',
+        'send application/json or application/x-www-form-urlencoded',
+      )
+    default:
+      return new ProblemError('INTERNAL', 'something went wrong here', { cause: error })
+  }
+}

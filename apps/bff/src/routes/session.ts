@@ -1,0 +1,37 @@
+import type { SessionResponse } from '@audience-bridge/contracts/session.ts'
+import type { FastifyInstance } from 'fastify'
+import { readCookie } from '../session/cookie.ts'
+import type { RouteDeps } from './deps.ts'
+
+/**
+ * GET /api/auth/session, alias /auth/session — what the browser may know of its session; never token
+ * material. Asking does not count as activity: a page that polls must not keep a session alive.
+ */
+export function sessionRoute(app: FastifyInstance, deps: RouteDeps): void {
+  const answer = async (cookie: string | undefined): Promise<SessionResponse> => {
+    const config = deps.config()
+    const found = await deps.sessions.find(readCookie(cookie, config.cookies.sessionName))
+    if (found.kind !== 'session') return { authenticated: false }
+    const { session } = found
+    const idle = session.seenAt + config.bridge.settings.session.idle_seconds
+    return {
+      authenticated: true,
+      user: session.user,
+      csrf_token: session.ticket.csrf,
+      expires_at: timeOf(session.expiresAt),
+      idle_expires_at: timeOf(Math.min(idle, session.expiresAt)),
+      services: [...config.requirements.values()]
+        .filter((requirement) => deps.broker.usable(session, requirement) !== undefined)
+        .map(({ service }) => service)
+        .sort(),
+    }
+  }
+  for (const path of ['/api/auth/session', '/auth/session']) {
+    app.get(path, async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      return answer(request.headers.cookie)
+    })
+  }
+}
+
+const timeOf = (seconds: number) => new Date(seconds * 1000).toISOString()

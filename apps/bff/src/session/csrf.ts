@@ -1,0 +1,40 @@
+import { timingSafeEqual } from 'node:crypto'
+
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
+/** What a request says of where it comes from. */
+export interface RequestOrigin {
+  method: string
+  origin: string | undefined
+  fetchSite: string | undefined
+  token: string | undefined
+}
+
+/**
+ * Whether an unsafe request with a session proves that our own page sent it.
+ *
+ * The attack: another site makes the browser send a form or fetch with the user's cookie. It cannot
+ * read the token (same-origin policy) and cannot forge `Origin` or `Sec-Fetch-Site`.
+ *
+ * @returns why not, or undefined when it does.
+ */
+export function csrfFault(
+  request: RequestOrigin,
+  expectedToken: string,
+  allowedOrigins: ReadonlySet<string>,
+): string | undefined {
+  if (SAFE.has(request.method)) return undefined
+  if (request.origin !== undefined && !allowedOrigins.has(request.origin)) {
+    return 'the Origin header names an origin that is not allowed'
+  }
+  if (request.origin === undefined && request.fetchSite === 'cross-site') {
+    return 'Sec-Fetch-Site says cross-site and no Origin is given'
+  }
+  if (request.token === undefined) return 'the X-CSRF-Token header is missing'
+  const given = Buffer.from(request.token)
+  const expected = Buffer.from(expectedToken)
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+    return "the X-CSRF-Token header is not this session's"
+  }
+  return undefined
+}

@@ -1,0 +1,239 @@
+import type { TokenRequirement } from '@audience-bridge/chain/requirement.ts'
+import type { Clock } from '@audience-bridge/kit/clock.ts'
+import type { ServiceToken, Session } from '../session/session.ts'
+import type { Sessions } from '../session/sessions.ts'
+import { SingleFlight } from './flight.ts'
+import type { GrantKeeper } from './grant.ts'
+import type { Idp, IdpAnswer, IssuedToken } from './idp.ts'
+import type { Inspection } from './inspect.ts'
+import { judgeToken } from './verify.ts'
+
+/** What came of asking for a token; every case is one that a caller must expect. */
+export type TokenOutcome =
+  | { kind: 'token'; token: ServiceToken }
+  | NoToken
+  | { kind: 'session_ended'; reason: string }
+  | { kind: 'unavailable'; reason: string }
+
+export interface NoToken {
+  kind: 'none'
+  code: 'NO_TOKEN_AVAILABLE' | 'AUDIENCE_MISMATCH'
+  /** For the log and for administrators. */
+  found: string
+  expected: string
+}
+
+/** A refusal is remembered this long, so that a storm of requests is not a storm at the IdP. */
+const REFUSAL_MS = 1000
+
+/**
+ * Obtains the token of one session for one service: lazily, once however many ask at the same
+ * time, verified before it is kept (design rules 1 to 4). A kept token is used only while the
+ * configuration still asks for just that audience, those scopes and that way; so a change of the
+ * configuration needs no sign-out: the next call mints anew.
+ */
+export class TokenBroker {
+  readonly #idp: Idp
+  readonly #grants: GrantKeeper
+  readonly #sessions: Sessions
+  readonly #inspect: (token: string) => Promise<Inspection>
+  readonly #clock: Clock
+  readonly #maxSeconds: () => number
+  readonly #flight = new SingleFlight<TokenOutcome>()
+  readonly #refusals = new WeakMap<Session, Map<string, { outcome: NoToken; until: number }>>()
+
+  constructor(deps: {
+    idp: Idp
+    grants: GrantKeeper
+    sessions: Sessions
+    inspect: (token: string) => Promise<Inspection>
+    clock: Clock
+    /** No service token is used for longer than this, in seconds. */
+    maxSeconds: () => number
+  }) {
+    this.#idp = deps.idp
+    this.#grants = deps.grants
+    this.#sessions = deps.sessions
+    this.#inspect = deps.inspect
+    this.#clock = deps.clock
+    this.#maxSeconds = deps.maxSeconds
+  }
+
+  /** The kept token if it still is what the requirement asks for; no waiting, no I/O. */
+  usable(session: Session, requirement: TokenRequirement): ServiceToken | undefined {
+    const token = session.tokens.get(requirement.service)
+    if (token === undefined || session.ended) return undefined
+    const fits =
+      token.audience === requirement.audience &&
+      token.asked === askedFor(requirement) &&
+      token.mint === requirement.mint &&
+      this.#clock() < token.expiresAt - margin(token)
+    return fits ? token : undefined
+  }
+
+  /** @param rejected a token that the service refused: it is not offered again. */
+  async tokenFor(
+    session: Session,
+    requirement: TokenRequirement,
+    configVersion: string,
+    rejected?: ServiceToken,
+  ): Promise<TokenOutcome> {
+    const kept = this.usable(session, requirement)
+    if (kept !== undefined && kept !== rejected) return { kind: 'token', token: kept }
+    const key = JSON.stringify([
+      session.ticket.id,
+      requirement.service,
+      requirement.audience,
+      askedFor(requirement),
+      requirement.mint,
+    ])
+    const refusal = this.#refusals.get(session)?.get(key)
+    if (refusal !== undefined && refusal.until > performance.now()) return refusal.outcome
+    return this.#flight.run(key, async () => {
+      const outcome = await this.#mint(session, requirement, configVersion)
+      if (outcome.kind === 'none') this.#rememberRefusal(session, key, outcome)
+      return outcome
+    })
+  }
+
+  async #mint(
+    session: Session,
+    requirement: TokenRequirement,
+    configVersion: string,
+  ): Promise<TokenOutcome> {
+    const issued = await this.#ask(session, requirement)
+    if (issued.kind !== 'issued') return issued
+    const { token, expiresInSeconds } = issued.value
+    const now = this.#clock()
+
+    const inspection = await this.#inspect(token)
+    if (inspection.kind === 'unavailable') return inspection
+    if (inspection.kind === 'invalid') {
+      return none(
+        'NO_TOKEN_AVAILABLE',
+        `a token that is not valid: ${inspection.reason}`,
+        'a valid token',
+      )
+    }
+    const subject = requirement.mint === 'client_credentials' ? undefined : session.user.sub
+    const tolerance = this.#idp.settings.clockToleranceSeconds
+    const judgement = judgeToken(inspection.facts, requirement, subject, now - tolerance)
+    if (judgement.kind === 'unfit') return none(judgement.code, judgement.found, judgement.expected)
+
+    if (session.ended)
+      return { kind: 'session_ended', reason: 'it ended while the token was minted' }
+    const kept: ServiceToken = {
+      service: requirement.service,
+      audience: requirement.audience,
+      asked: askedFor(requirement),
+      mint: requirement.mint,
+      token,
+      mintedAt: now,
+      expiresAt: Math.min(
+        now + this.#maxSeconds(),
+        expiresInSeconds === undefined ? judgement.expiresAt : now + expiresInSeconds,
+        judgement.expiresAt + tolerance,
+      ),
+      configVersion,
+    }
+    await this.#sessions.keepToken(session, kept)
+    return { kind: 'token', token: kept }
+  }
+
+  async #ask(
+    session: Session,
+    requirement: TokenRequirement,
+  ): Promise<{ kind: 'issued'; value: IssuedToken } | Exclude<TokenOutcome, { kind: 'token' }>> {
+    const { audience } = requirement
+    const together = requirement.scopes.join(' ')
+    const first = await this.#askOnce(session, requirement, together)
+    const alternatives =
+      first.kind === 'refused' &&
+      first.error === 'invalid_scope' &&
+      requirement.requires === 'any' &&
+      requirement.scopes.length > 1
+    if (!alternatives) return outcomeOf(first, audience)
+    // One of them is enough: the first that the IdP grants.
+    for (const scope of requirement.scopes) {
+      const answer = await this.#askOnce(session, requirement, scope)
+      if (answer.kind !== 'refused') return outcomeOf(answer, audience)
+    }
+    return outcomeOf(first, audience)
+  }
+
+  async #askOnce(session: Session, requirement: TokenRequirement, scope: string): Promise<Answer> {
+    const { audience } = requirement
+    switch (requirement.mint) {
+      case 'client_credentials':
+        return this.#idp.clientCredentials(audience, scope)
+      case 'token_exchange':
+        return this.#exchange(session, audience, scope)
+      case 'refresh_resource':
+        return this.#grants.refreshForResource(session, audience, scope)
+      case 'login_token': {
+        const grant = await this.#grants.fresh(session)
+        if (grant.kind !== 'ok') return grant
+        const { accessToken, accessExpiresAt, scopes } = grant.value
+        return {
+          kind: 'ok',
+          value: {
+            token: accessToken,
+            expiresInSeconds: accessExpiresAt - this.#clock(),
+            scope: scopes.join(' '),
+          },
+        }
+      }
+    }
+  }
+
+  async #exchange(session: Session, audience: string, scope: string): Promise<Answer> {
+    const grant = await this.#grants.fresh(session)
+    if (grant.kind !== 'ok') return grant
+    const answer = await this.#idp.exchange(grant.value.accessToken, audience, scope)
+    if (answer.kind !== 'refused' || answer.error !== 'invalid_grant') return answer
+    // The IdP no longer takes the subject token. A refresh tells whether the grant is alive.
+    const renewed = await this.#grants.renew(session, grant.value)
+    return renewed.kind === 'ok'
+      ? this.#idp.exchange(renewed.value.accessToken, audience, scope)
+      : renewed
+  }
+
+  #rememberRefusal(session: Session, key: string, outcome: NoToken): void {
+    let refusals = this.#refusals.get(session)
+    if (refusals === undefined) {
+      refusals = new Map()
+      this.#refusals.set(session, refusals)
+    }
+    refusals.set(key, { outcome, until: performance.now() + REFUSAL_MS })
+  }
+}
+
+type Answer = IdpAnswer<IssuedToken> | { kind: 'session_ended'; reason: string }
+
+function outcomeOf(
+  answer: Answer,
+  audience: string,
+): { kind: 'issued'; value: IssuedToken } | Exclude<TokenOutcome, { kind: 'token' }> {
+  if (answer.kind === 'ok') return { kind: 'issued', value: answer.value }
+  if (answer.kind !== 'refused') return answer
+  const words = answer.description === undefined ? '' : `: ${answer.description}`
+  return none(
+    'NO_TOKEN_AVAILABLE',
+    `the IdP's refusal ${answer.error}${words}`,
+    `a token for "${audience}"`,
+  )
+}
+
+const none = (code: NoToken['code'], found: string, expected: string): NoToken => ({
+  kind: 'none',
+  code,
+  found,
+  expected,
+})
+
+/** The scopes as part of a token's identity. */
+export const askedFor = (requirement: TokenRequirement) =>
+  `${requirement.requires}:${[...requirement.scopes].sort().join(' ')}`
+
+/** How long before its end a token is no longer begun with: a fifth of its life, at most 10 s. */
+const margin = ({ mintedAt, expiresAt }: ServiceToken) => Math.min(10, (expiresAt - mintedAt) / 5)

@@ -1,0 +1,92 @@
+import {
+  nearMiss,
+  scopesSatisfy,
+  type TokenRequirement,
+} from '@audience-bridge/chain/requirement.ts'
+
+/** What a token says of itself, once its signature was checked or the IdP was asked. */
+export interface TokenFacts {
+  audiences: readonly string[]
+  scopes: ReadonlySet<string>
+  subject: string | undefined
+  expiresAt: number | undefined
+}
+
+export type TokenJudgement =
+  | { kind: 'fit'; expiresAt: number }
+  | {
+      kind: 'unfit'
+      code: 'AUDIENCE_MISMATCH' | 'NO_TOKEN_AVAILABLE'
+      found: string
+      expected: string
+    }
+
+/**
+ * Whether a token may be kept for a service and this session (design rule 3). Pure.
+ *
+ * The attacks: an IdP, a bug or a race hands out a token of another audience (its backend would
+ * accept it from this one), of another user, with several audiences (each could use it at the
+ * others), or an expired one. Nothing is normalised: what is nearly right is wrong.
+ *
+ * @param subject the session's user, or undefined for a machine token.
+ */
+export function judgeToken(
+  facts: TokenFacts,
+  requirement: TokenRequirement,
+  subject: string | undefined,
+  now: number,
+): TokenJudgement {
+  const unfit = (
+    code: 'AUDIENCE_MISMATCH' | 'NO_TOKEN_AVAILABLE',
+    found: string,
+    expected: string,
+  ): TokenJudgement => ({ kind: 'unfit', code, found, expected })
+
+  const [audience] = facts.audiences
+  if (facts.audiences.length !== 1 || audience !== requirement.audience) {
+    const near = audience === undefined ? undefined : nearMiss(audience, requirement.audience)
+    const found =
+      facts.audiences.length === 0 ? 'no audience' : `the audience ${quoted(facts.audiences)}`
+    return unfit(
+      'AUDIENCE_MISMATCH',
+      near === undefined ? found : `${found}; ${near}`,
+      `exactly "${requirement.audience}"`,
+    )
+  }
+  if (subject !== undefined && facts.subject !== subject) {
+    return unfit('NO_TOKEN_AVAILABLE', 'a token of another subject', "the session's own subject")
+  }
+  if (!scopesSatisfy(requirement, facts.scopes)) {
+    return unfit(
+      'NO_TOKEN_AVAILABLE',
+      `the scopes ${quoted([...facts.scopes])}`,
+      `${requirement.requires} of ${quoted(requirement.scopes)}`,
+    )
+  }
+  if (facts.expiresAt === undefined) {
+    return unfit('NO_TOKEN_AVAILABLE', 'a token without an expiry', 'a token that expires')
+  }
+  if (facts.expiresAt <= now) {
+    return unfit(
+      'NO_TOKEN_AVAILABLE',
+      `a token that expired ${now - facts.expiresAt} s ago`,
+      'a token that is valid now',
+    )
+  }
+  return { kind: 'fit', expiresAt: facts.expiresAt }
+}
+
+const quoted = (words: readonly string[]) => words.map((word) => `"${word}"`).join(', ') || 'none'
+
+/** `aud`, `scope` (or `scp`), `sub` and `exp` of a JWT payload or an introspection response. */
+export function factsFrom(claims: Record<string, unknown>): TokenFacts {
+  const { aud, scope, scp, sub, exp } = claims
+  const scopes =
+    typeof scope === 'string' ? scope.split(' ') : Array.isArray(scp) ? scp.map(String) : []
+  return {
+    audiences: typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud.map(String) : [],
+    scopes: new Set(scopes.filter((text) => text !== '')),
+    subject: typeof sub === 'string' ? sub : undefined,
+    expiresAt: typeof exp === 'number' ? exp : undefined,
+  }
+}

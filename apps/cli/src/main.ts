@@ -1,0 +1,33 @@
+import { parseArgs } from 'node:util'
+import { up } from './commands/up.ts'
+import { COULD_NOT_RUN, CouldNotRun } from './outcome.ts'
+
+const HELP = `bridge <verb> [options]
+
+  up    start IdP, BFF, analytics, crud and console on embedded storage
+          --config DIR       configuration (default: ServiceConfigs)
+          --data DIR         state: sessions, users, keys, events (default: .data)
+          --port-base N      BFF N, IdP N+1, analytics N+2, crud N+3
+          --ready-file FILE  written once everything answers
+          --demo             with sample data and live traffic of its own
+`
+
+/** Each verb gives its exit code: 0 healthy or done, 1 faults found, 2 could not run. */
+const VERBS: Record<string, (args: string[]) => Promise<number>> = { up }
+
+const [verb = '', ...args] = process.argv.slice(2)
+const run = VERBS[verb]
+if (run === undefined) {
+  const asked = parseArgs({ args: [verb], strict: false, allowPositionals: true }).values.help
+  process.stderr.write(asked || verb === '' ? HELP : `bridge: unknown verb "${verb}"\n\n${HELP}`)
+  process.exit(asked ? 0 : COULD_NOT_RUN)
+}
+try {
+  process.exitCode = await run(args)
+} catch (cause) {
+  const known = cause instanceof CouldNotRun || (cause instanceof TypeError && 'code' in cause)
+  process.stderr.write(
+    `bridge ${verb}: ${known ? (cause as Error).message : String((cause as Error).stack)}\n`,
+  )
+  process.exitCode = cause instanceof CouldNotRun ? cause.exitCode : COULD_NOT_RUN
+}
