@@ -68,7 +68,8 @@ function register(
       redirect_uris: signsIn ? [...client.redirect_uris] : [],
       post_logout_redirect_uris: [...client.post_logout_redirect_uris],
       // Whoever may ask for a scope may ask for the narrower ones that it implies.
-      scope: [...reachableScopes(mappings, client.scopes)].join(' '),
+      // The library takes a client without scopes for one that may have them all: never leave it empty.
+      scope: [...reachableScopes(mappings, client.scopes)].join(' ') || 'openid',
     },
   }
 }

@@ -11,7 +11,7 @@ import Provider, {
 import type { Accounts } from './accounts/accounts.ts'
 import type { ModelStore } from './adapter/adapter.ts'
 import type { Audit } from './audit.ts'
-import { accessTokenClaims, accountClaims, CLAIMS } from './claims.ts'
+import { accessTokenClaims, accountClaims } from './claims.ts'
 import { decideMachineToken } from './client-credentials.ts'
 import type { RegisteredClient } from './clients.ts'
 import {
@@ -21,11 +21,11 @@ import {
   EXCHANGE_PARAMS,
   type SubjectResult,
 } from './exchange.ts'
-import type { InteractionDriver } from './interactions/interactions.ts'
-import { messagePage, pageHeaders, renderPage } from './interactions/page.ts'
-import { signOutPage } from './interactions/sign-out-page.ts'
+import { type InteractionDriver, interactionDriver } from './interactions/driver.ts'
+import { providerPages } from './interactions/provider-pages.ts'
 import type { Keys } from './keys.ts'
 import type { VerifyOwnToken } from './own-token.ts'
+import { providerSettings } from './provider-settings.ts'
 import { type Refusal, splitScope } from './resources.ts'
 import type { Site } from './site.ts'
 import { subjectReader } from './subject.ts'
@@ -109,7 +109,18 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
   }
   const callback = provider.callback()
   return {
-    interactions: interactionDriver(context),
+    interactions: interactionDriver({
+      details: (req, res) =>
+        provider.interactionDetails(req, res).catch((error: unknown) => {
+          if (error instanceof errors.SessionNotFound) return undefined
+          throw error
+        }),
+      finish: (req, res, result, options) =>
+        provider.interactionFinished(req, res, result, options),
+      grant: async (id, owner) =>
+        (id === undefined ? undefined : await provider.Grant.find(id)) ?? new provider.Grant(owner),
+      loginResource: LOGIN_RESOURCE,
+    }),
     readSubject,
     handle: async (req: IncomingMessage & { originalUrl?: string }, res) => {
       const url = req.url ?? '/'
@@ -123,48 +134,15 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
 function configurationOf(context: Context): Configuration {
   const { site, token: tokens, clients, accounts, store, policy } = context
   const seconds = tokens.access_token_seconds
+  const pages = providerPages(site)
   return {
     adapter: (model: string) => store.adapter(model) as Adapter,
     clients: [...clients.values()].map(
       ({ registration }) => registration as unknown as ClientMetadata,
     ),
-    clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
-    enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
-    responseTypes: ['code'],
+    ...providerSettings(site, tokens, context.keys),
     scopes: policy.scopes,
-    claims: CLAIMS,
-    conformIdTokenClaims: false,
     pkce: { required: () => true },
-    jwks: { keys: context.keys.signing },
-    cookies: {
-      keys: context.keys.cookies,
-      names: site.cookieNames,
-      // The path keeps the session out of every request that is not for the IdP.
-      long: { signed: true, httpOnly: true, sameSite: 'lax', path: site.base || '/' },
-      short: { signed: true, httpOnly: true, sameSite: 'lax' },
-    },
-    routes: {
-      authorization: '/authorize',
-      token: '/token',
-      pushed_authorization_request: '/par',
-      jwks: '/jwks',
-      introspection: '/introspect',
-      revocation: '/revoke',
-      end_session: '/end_session',
-    },
-    discovery: { userinfo_endpoint: `${site.issuer}/userinfo` },
-    ttl: {
-      AccessToken: (_ctx, { resourceServer }) => resourceServer?.accessTokenTTL ?? seconds,
-      ClientCredentials: (_ctx, { resourceServer }) => resourceServer?.accessTokenTTL ?? seconds,
-      AuthorizationCode: 60,
-      IdToken: seconds,
-      Interaction: 3600,
-      RefreshToken: tokens.refresh_token_seconds,
-      Grant: tokens.login_seconds,
-      Session: tokens.login_seconds,
-    },
-    rotateRefreshToken: true,
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     // Tokens do end with the session, but by `findAccount`: the library ties a session to one grant
     // a client, and would end the login of one tab when another tab signs in.
@@ -200,12 +178,7 @@ function configurationOf(context: Context): Configuration {
       policy: consentPolicy(policy),
       url: (_ctx, { uid }) => `${site.base}/interaction/${uid}`,
     },
-    renderError: (ctx, { error, error_description: description }) => {
-      ctx.set(pageHeaders(site))
-      ctx.type = 'html'
-      const text = 'The application sent a request that cannot be answered. Go back and try again.'
-      ctx.body = messagePage(site, 'Sign-in stopped', text, `${error}: ${description ?? ''}`)
-    },
+    renderError: (ctx, out) => pages.error(ctx, out.error, out.error_description),
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
@@ -238,13 +211,9 @@ function configurationOf(context: Context): Configuration {
         logoutSource: (ctx, form) => {
           const hinted = ctx.oidc.entities.IdTokenHint?.payload.sub
           const proven = hinted !== undefined && hinted === ctx.oidc.session?.accountId
-          ctx.set(pageHeaders(site))
-          ctx.body = signOutPage(site, form, proven)
+          pages.signOut(ctx, form, proven)
         },
-        postLogoutSuccessSource: (ctx) => {
-          ctx.set(pageHeaders(site))
-          ctx.body = renderPage(site, 'Signed out', '<h1>You are signed out</h1>')
-        },
+        postLogoutSuccessSource: (ctx) => pages.signedOut(ctx),
       },
       resourceIndicators: {
         enabled: true,
@@ -381,66 +350,6 @@ function consentPolicy(policy: TokenPolicy): interactionPolicy.DefaultPolicy {
   return prompts
 }
 
-function interactionDriver({ provider: ready }: Context): InteractionDriver {
-  const provider = ready()
-  return {
-    async pending(req, res) {
-      const details = await provider.interactionDetails(req, res).catch((error: unknown) => {
-        if (error instanceof errors.SessionNotFound) return undefined
-        throw error
-      })
-      if (details === undefined) return undefined
-      const { uid, prompt, params } = details
-      const byResource = missingResourceScopes(prompt.details)
-      return {
-        uid,
-        prompt: prompt.name,
-        clientId: String(params.client_id),
-        loginHint: typeof params.login_hint === 'string' ? params.login_hint : '',
-        missing: {
-          scopes: [
-            ...new Set([
-              ...texts(prompt.details.missingOIDCScope),
-              ...Object.values(byResource).flat(),
-            ]),
-          ],
-          audiences: Object.keys(byResource).filter((resource) => resource !== LOGIN_RESOURCE),
-        },
-      }
-    },
-    signIn: (req, res, sub) =>
-      provider.interactionFinished(
-        req,
-        res,
-        { login: { accountId: sub, amr: ['pwd'] } },
-        { mergeWithLastSubmission: false },
-      ),
-    async consent(req, res) {
-      const { prompt, params, session, grantId } = await provider.interactionDetails(req, res)
-      const found = grantId === undefined ? undefined : await provider.Grant.find(grantId)
-      const grant =
-        found ??
-        new provider.Grant({
-          accountId: session?.accountId ?? '',
-          clientId: String(params.client_id),
-        })
-      const scopes = texts(prompt.details.missingOIDCScope)
-      if (scopes.length > 0) grant.addOIDCScope(scopes)
-      const byResource = Object.entries(missingResourceScopes(prompt.details))
-      for (const [resource, held] of byResource) grant.addResourceScope(resource, held)
-      const result = { consent: { grantId: await grant.save() } }
-      await provider.interactionFinished(req, res, result, { mergeWithLastSubmission: true })
-    },
-    abort: (req, res) =>
-      provider.interactionFinished(
-        req,
-        res,
-        { error: 'access_denied', error_description: 'the user declined' },
-        { mergeWithLastSubmission: false },
-      ),
-  }
-}
-
 /** Headers for every answer, and the truth about a login's token at the introspection endpoint. */
 function useDefaults({ provider: ready, policy, token: tokens }: Context): void {
   ready().use(async (ctx, next) => {
@@ -464,35 +373,15 @@ function useDefaults({ provider: ready, policy, token: tokens }: Context): void 
 }
 
 function observe(provider: Provider, audit: Audit): void {
-  provider.on('grant.success', ({ oidc }) => {
-    const { AccessToken: user, ClientCredentials: machine } = oidc.entities
-    const token = user ?? machine
-    if (token === undefined) return
-    audit.issued({
-      client: token.clientId ?? '',
-      grant_type: String(oidc.params?.grant_type),
-      sub: user?.accountId ?? token.clientId ?? '',
-      aud: String(token.aud),
-      scope: token.scope ?? '',
-    })
-  })
-  const refused = ({ oidc }: KoaContextWithOIDC, error: errors.OIDCProviderError) =>
-    audit.refused({
-      client: oidc.client?.clientId ?? textOf(oidc.params?.client_id),
-      route: oidc.route,
-      grant_type: textOf(oidc.params?.grant_type),
-      error: error.error,
-      description: error.error_description,
-      detail: error.error_detail,
-    })
-  provider.on('grant.error', refused)
-  provider.on('authorization.error', refused)
-  provider.on('pushed_authorization_request.error', refused)
-  provider.on('introspection.error', refused)
-  provider.on('revocation.error', refused)
-  provider.on('end_session.error', refused)
-  provider.on('end_session.success', ({ oidc }) => audit.signedOut(oidc.session?.accountId))
-  provider.on('server_error', ({ oidc }, error) => audit.failed(oidc.route, error))
+  provider.on('grant.success', audit.issued)
+  provider.on('grant.error', audit.refused)
+  provider.on('authorization.error', audit.refused)
+  provider.on('pushed_authorization_request.error', audit.refused)
+  provider.on('introspection.error', audit.refused)
+  provider.on('revocation.error', audit.refused)
+  provider.on('end_session.error', audit.refused)
+  provider.on('end_session.success', audit.signedOut)
+  provider.on('server_error', audit.failed)
 }
 
 function resourceServer(audience: string, scopes: readonly string[], seconds: number) {
@@ -517,16 +406,3 @@ function refusal({ error, description }: Refusal): errors.OIDCProviderError {
 
 const isLoginToken = (token: { resourceServer?: { identifier(): string } | undefined }) =>
   token.resourceServer?.identifier() === LOGIN_RESOURCE
-
-const textOf = (value: unknown) => (typeof value === 'string' ? value : undefined)
-
-const texts = (value: unknown): string[] =>
-  Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
-
-function missingResourceScopes(details: Record<string, unknown>): Record<string, string[]> {
-  const { missingResourceScopes: missing } = details
-  if (typeof missing !== 'object' || missing === null) return {}
-  return Object.fromEntries(
-    Object.entries(missing).map(([resource, scopes]) => [resource, texts(scopes)]),
-  )
-}

@@ -4,28 +4,9 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { Attempts } from '../accounts/attempts.ts'
 import { readForm } from '../http.ts'
 import { consentPage } from './consent-page.ts'
+import type { InteractionDriver, PendingInteraction } from './driver.ts'
 import { loginPage } from './login-page.ts'
 import { messagePage, type PageSite, sendPage } from './page.ts'
-
-/** An authorization request that waits for its user. */
-export interface PendingInteraction {
-  uid: string
-  prompt: string
-  clientId: string
-  loginHint: string
-  /** For a consent: what is missing. */
-  missing: { scopes: string[]; audiences: string[] }
-}
-
-/** The provider's side of an interaction, bound to the browser by its cookies. */
-export interface InteractionDriver {
-  /** Undefined when the browser has no such interaction (it expired, or the cookie is gone). */
-  pending(req: IncomingMessage, res: ServerResponse): Promise<PendingInteraction | undefined>
-  /** Each of these answers the response with the way back to the authorization endpoint. */
-  signIn(req: IncomingMessage, res: ServerResponse, sub: string): Promise<void>
-  consent(req: IncomingMessage, res: ServerResponse): Promise<void>
-  abort(req: IncomingMessage, res: ServerResponse): Promise<void>
-}
 
 export interface InteractionDeps {
   driver: InteractionDriver

@@ -1,0 +1,59 @@
+import type { IdpSettings } from '@audience-bridge/chain/idp-settings.ts'
+import { CLAIMS } from './claims.ts'
+import type { Keys } from './keys.ts'
+import type { Site } from './site.ts'
+
+/** The life of a model in seconds. A token bound to a resource knows its own. */
+const tokenLife = (seconds: number) => {
+  return (
+    _ctx: unknown,
+    token: { resourceServer?: { accessTokenTTL?: number | undefined } | undefined },
+  ) => token.resourceServer?.accessTokenTTL ?? seconds
+}
+
+/** The part of the library's configuration that is plain data. */
+export function providerSettings(site: Site, tokens: IdpSettings['token'], keys: Keys) {
+  return {
+    clientDefaults: { id_token_signed_response_alg: 'ES256' as const },
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const,
+    enabledJWA: { idTokenSigningAlgValues: ['ES256'] as const },
+    responseTypes: ['code'] as const,
+    claims: CLAIMS,
+    conformIdTokenClaims: false,
+    jwks: { keys: keys.signing },
+    cookies: {
+      keys: keys.cookies,
+      names: site.cookieNames,
+      // The path keeps the session out of every request that is not for the IdP.
+      long: { signed: true, httpOnly: true, sameSite: 'lax' as const, path: site.base || '/' },
+      short: { signed: true, httpOnly: true, sameSite: 'lax' as const },
+    },
+    routes: {
+      authorization: '/authorize',
+      token: '/token',
+      pushed_authorization_request: '/par',
+      jwks: '/jwks',
+      introspection: '/introspect',
+      revocation: '/revoke',
+      end_session: '/end_session',
+    },
+    discovery: { userinfo_endpoint: `${site.issuer}/userinfo` },
+    ttl: {
+      AccessToken: tokenLife(tokens.access_token_seconds),
+      ClientCredentials: tokenLife(tokens.access_token_seconds),
+      AuthorizationCode: 60,
+      IdToken: tokens.access_token_seconds,
+      Interaction: 3600,
+      RefreshToken: tokens.refresh_token_seconds,
+      Grant: tokens.login_seconds,
+      Session: tokens.login_seconds,
+    },
+    rotateRefreshToken: true,
+    // For a client's `jwks_uri`. The library's guard against private addresses is taken off: these
+    // addresses come from the administrator's file alone, and name services of the same network.
+    fetch: (url: string | URL | Request, options: RequestInit & { dispatcher?: unknown } = {}) => {
+      const { dispatcher: _, ...ours } = options
+      return globalThis.fetch(url, ours)
+    },
+  }
+}
