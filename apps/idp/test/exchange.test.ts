@@ -10,7 +10,15 @@ import {
   logoutUrl,
   tokenRequest,
 } from './relying-party.ts'
-import { ADMIN_API, AFTER_LOGOUT, ANALYTICS, CRUD, startIdp } from './start-idp.ts'
+import {
+  ADMIN_API,
+  AFTER_LOGOUT,
+  ANALYTICS,
+  CALLBACK,
+  CRUD,
+  SECRET,
+  startIdp,
+} from './start-idp.ts'
 
 test('token exchange', async (t) => {
   const idp = await startIdp(t)
@@ -311,6 +319,32 @@ test('the end of a login ends its exchanges', async (t) => {
     assert.equal(answer.active, false)
     assert.equal((await login(config, { browser })).asked, true)
   })
+})
+
+test('a scope that leads elsewhere is not shown, and still held', async (t) => {
+  const clients = {
+    admin: {
+      ...{ client_secret: SECRET, first_party: true, redirect_uris: [CALLBACK] },
+      grant_types: ['authorization_code', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      scopes: ['openid', 'application.all', 'admin.api'],
+      allowed_audiences: [ADMIN_API, ANALYTICS],
+    },
+  }
+  const idp = await startIdp(t, { clients })
+  const config = await discover(idp, 'admin')
+  const { tokens } = await login(config, { scope: 'openid application.all admin.api' })
+
+  // Nothing but OpenID Connect is for 'empowernow', which this client is not allowed.
+  assert.equal(claimsOf(tokens.access_token).scope, 'openid')
+  assert.equal((await oidc.tokenIntrospection(config, tokens.access_token)).scope, 'openid')
+  assert.equal(tokens.refresh_token, undefined)
+  for (const [audience, scope] of [
+    [ADMIN_API, 'admin.api'],
+    [ANALYTICS, 'api.read'],
+  ] as const) {
+    const { body } = await exchange(idp, tokens.access_token, { audience, scope }, 'admin')
+    assert.equal(claimsOf(body.access_token).scope, scope)
+  }
 })
 
 test('introspection tells what a token says', async (t) => {
