@@ -17,6 +17,9 @@ export interface UserinfoDeps {
  */
 export function userinfoHandler({ readSubject, accounts, loginAudience }: UserinfoDeps) {
   return async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    if (req.method !== 'GET' && req.method !== 'POST') {
+      return sendJson(res, 405, { error: 'invalid_request' }, { allow: 'GET, POST' })
+    }
     const [scheme = '', token = '', ...rest] = (req.headers.authorization ?? '').split(' ')
     if (scheme.toLowerCase() !== 'bearer' || token === '' || rest.length > 0) {
       return challenge(res, 401, undefined, 'send a login access token as Bearer')

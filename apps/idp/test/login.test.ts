@@ -3,7 +3,7 @@ import test from 'node:test'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
 import { Browser } from './browser.ts'
-import { beginLogin, claimsOf, discover, login, tokenRequest } from './relying-party.ts'
+import { beginLogin, claimsOf, discover, exchange, login, tokenRequest } from './relying-party.ts'
 import { ANALYTICS, CALLBACK, CRUD, startIdp } from './start-idp.ts'
 
 test('a login through PAR, PKCE and the password page', async (t) => {
@@ -49,6 +49,18 @@ test('a login through PAR, PKCE and the password page', async (t) => {
     assert.deepEqual(info.roles, ['admin', 'analyst'])
     assert.equal(info.email, 'alice@example.org')
     assert.equal(info.sid, claimsOf(tokens.id_token).sid)
+  })
+
+  await t.test('but userinfo opens to nothing else', async () => {
+    const service = await exchange(idp, tokens.access_token)
+    const wrong = [undefined, 'nonsense', tokens.id_token, service.body.access_token]
+    for (const token of wrong) {
+      const answer = await fetch(`${idp.issuer}/userinfo`, {
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      })
+      assert.equal(answer.status, 401)
+      assert.match(String(answer.headers.get('www-authenticate')), /^Bearer/)
+    }
   })
 
   await t.test('says who issued the answer, and logs it without a token', () => {
