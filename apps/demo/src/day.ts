@@ -48,6 +48,12 @@ function personDay(
     for (let left = random.between(1, 3); left > 0; left--)
       call(person.shift.end + random.unit() * 150)
   }
+  const { sittings } = role
+  if (sittings !== undefined && random.chance(sittings.aDay)) {
+    const start = minuteOfWork(person, random)
+    const calls = random.between(...sittings.minutes) * sittings.callsAMinute
+    for (let i = 0; i < calls; i++) call(start + (i + random.unit()) / sittings.callsAMinute)
+  }
   for (let left = random.count(role.runsADay); left > 0; left--) {
     const { name } = random.weighted(role.workflows)
     const timeMs = day * DAY_MS + minuteOfWork(person, random) * MINUTE_MS

@@ -18,8 +18,8 @@ export interface IngestDeps {
   firstRetryMs?: number
 }
 
-const BATCH_EVENTS = 2_500
-const IN_FLIGHT = 2
+const BATCH_EVENTS = 4_000
+const IN_FLIGHT = 3
 const TIMEOUT_MS = 30_000
 const MAX_RETRY_MS = 10_000
 const REPORT_EVERY_MS = 60_000

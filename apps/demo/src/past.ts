@@ -30,11 +30,13 @@ export async function catchUp(deps: PastDeps): Promise<DemoState> {
 
   const firstDay = dayOf(stretch.fromMs)
   const days = dayOf(untilMs) - firstDay + 1
+  let last = 0
   onProgress(0, 0)
   const stored = await ingest(deps, history(organisation, stretch), (day, soFar) => {
-    const progress = Math.max(0, day - firstDay + 1) / days
     // The whole is reached only when the last batch is acknowledged.
-    onProgress(Math.min(0.99, Math.round(progress * 100) / 100), soFar)
+    const progress = Math.min(0.99, Math.round(((day - firstDay + 1) / days) * 100) / 100)
+    if (progress > last) onProgress(progress, soFar)
+    last = progress
   })
   const state = { seed, anchorDay, untilMs }
   writeState(statePath, state)

@@ -22,6 +22,8 @@ export interface Role {
   /** Runs started a day by one person, on average. */
   runsADay: number
   workflows: readonly [Use<WorkflowName>, ...Use<WorkflowName>[]]
+  /** Long sittings at the speed of the live traffic. */
+  sittings?: { aDay: number; minutes: readonly [number, number]; callsAMinute: number }
 }
 
 export interface Use<Name> {
@@ -43,7 +45,7 @@ export const ROLES: readonly Role[] = [
     department: 'Engineering',
     people: 84,
     shift: office(9, 18),
-    accessesADay: 9,
+    accessesADay: 8,
     services: [
       { name: 'crud_service', weight: 80 },
       { name: 'analytics_service', weight: 8 },
@@ -60,7 +62,7 @@ export const ROLES: readonly Role[] = [
     department: 'Support',
     people: 62,
     shift: { start: 7 * hour, end: 15 * hour, days: 'six-days', personal: 60 },
-    accessesADay: 10,
+    accessesADay: 9,
     services: [
       { name: 'crm_service', weight: 80 },
       { name: 'crud_service', weight: 15 },
@@ -161,20 +163,22 @@ export const ROLES: readonly Role[] = [
 ]
 
 /**
- * What the demo's own users did in the past: a little at every hour of every day, because the live
- * traffic in their names runs whenever the demo does, and its hour must not look strange.
+ * What the demo's own users did in the past: a little at every hour of every day, and at times a
+ * lot, because the live traffic in their names runs whenever the demo does. Neither its hour nor its
+ * volume may look stranger than what was planted.
  */
 export const DEMO_USER_ROLE: Role = {
   name: 'demo-user',
   department: 'Demo',
   people: 0,
   shift: { start: 0, end: 24 * hour, days: 'every-day', personal: 0 },
-  accessesADay: 12,
+  accessesADay: 6,
+  sittings: { aDay: 0.07, minutes: [10, 60], callsAMinute: 20 },
   services: [
     { name: 'crud_service', weight: 70 },
     { name: 'analytics_service', weight: 30 },
   ],
-  runsADay: 0.6,
+  runsADay: 0.3,
   workflows: [
     { name: 'onboard-member', weight: 2 },
     { name: 'archive-project', weight: 1 },

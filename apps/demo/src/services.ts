@@ -56,7 +56,7 @@ export const SERVICES = {
     name: 'crud_service',
     routeId: 'api-crud',
     medianMs: 14,
-    decided: 0.35,
+    decided: 0.28,
     operations: [
       read('/api/crud/projects', 'project', 40, 0),
       read('/api/crud/projects/{n}', 'project', 35),

@@ -18,7 +18,7 @@ export interface TrafficDeps {
   firstRetryMs?: number
 }
 
-const GENTLE: readonly [number, number] = [300, 900]
+const GENTLE: readonly [number, number] = [400, 1_000]
 const MAX_RETRY_MS = 15_000
 const REPORT_EVERY_MS = 60_000
 
@@ -32,8 +32,9 @@ export async function runTraffic(deps: TrafficDeps): Promise<void> {
   const random = deps.random ?? randomOf('traffic', Date.now())
   const all = new Set<string>()
   const [first, ...others] = deps.users.map(
-    ({ username, password }): Visitor => ({
+    ({ username, password, sub }): Visitor => ({
       username,
+      colleagues: deps.users.flatMap((user) => (user.sub === sub ? [] : [user.sub])),
       session: createBrowserSession({ bffUrl, username, password, signal }),
       own: [],
       all,

@@ -10,6 +10,8 @@ export interface Visit {
 export interface Visitor {
   username: string
   session: BrowserSession
+  /** The other users' `sub`s: who may become a member and then read, but not change. */
+  colleagues: readonly string[]
   /** Projects of this user, newest last. */
   own: string[]
   /** Projects that anybody made, so that others' are tried too. */
@@ -37,6 +39,7 @@ async function createProject(visitor: Visitor, random: Random): Promise<number> 
   const { status, body } = await visitor.session.api('POST', '/api/crud/projects', {
     name,
     description: 'Made by the demo’s traffic',
+    members: random.chance(0.6) ? visitor.colleagues : [],
   })
   if (status === 201 && typeof body === 'object' && body !== null && 'id' in body) {
     visitor.own.push(String(body.id))
