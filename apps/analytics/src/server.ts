@@ -45,6 +45,10 @@ export function buildAnalytics(deps: AnalyticsDeps): FastifyInstance {
     reply.header('cache-control', 'no-store')
     reply.header('x-content-type-options', 'nosniff')
   })
+  app.addHook('onSend', async (_request, reply) => {
+    // A kept connection would hold up the stop until its client lets go.
+    if (stopping) reply.header('connection', 'close')
+  })
   app.addHook('onResponse', async (request, reply) => {
     // The path without its query: queries carry names.
     const [path] = request.url.split('?')

@@ -7,7 +7,8 @@ import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { Engine } from '../engine/engine.ts'
 import { serviceNames, type Viewer } from '../queries/filter.ts'
 import { instant, windowOf } from '../queries/window.ts'
-import { readHabits, readUnits, type WindowUnit } from './evidence.ts'
+import { readUnits, type WindowUnit } from './evidence.ts'
+import { createHabitReader, type HabitReader } from './habit-cache.ts'
 import { type Reason, reasonsOf } from './reasons.ts'
 import { replay } from './replay.ts'
 import { scoreOf, surpriseOf } from './score.ts'
@@ -36,9 +37,21 @@ interface Pattern {
   reasons: Reason[]
 }
 
-/** Whose accesses were unusual, and why; strangest first. */
-export async function readAnomalousAccessPatterns(
+type Ask = (
+  query: AnomalousAccessPatternsQuery,
+  viewer: Viewer,
+  nowMs: number,
+) => Promise<AnomalousAccessPatternsResponse>
+
+/** The question "whose accesses were unusual, and why?" over one engine. */
+export function createAnomalousAccessPatterns(engine: Engine): Ask {
+  const readHabits = createHabitReader(engine)
+  return (query, viewer, nowMs) => answer(engine, readHabits, query, viewer, nowMs)
+}
+
+async function answer(
   engine: Engine,
+  readHabits: HabitReader,
   query: AnomalousAccessPatternsQuery,
   viewer: Viewer,
   nowMs: number,
@@ -48,7 +61,7 @@ export async function readAnomalousAccessPatterns(
     throw new ProblemError('BAD_REQUEST', `from, to: at most ${MAX_DAYS} days`)
   }
   const minScore = query.min_score ?? METHOD.minScore
-  const [habits, units] = await Promise.all([readHabits(engine, window), readUnits(engine, window)])
+  const [habits, units] = await Promise.all([readHabits(window), readUnits(engine, window)])
 
   // Everybody's units are learnt from; only those that the viewer may see are judged and counted.
   const services = query.service === undefined ? undefined : serviceNames(query.service)

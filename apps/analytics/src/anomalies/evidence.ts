@@ -25,7 +25,7 @@ const UNITS = `
     countIf(time >= {from: DateTime64(3, 'UTC')}) AS counted,
     toUnixTimestamp64Milli(min(time)) AS first_ms,
     toUnixTimestamp64Milli(max(time)) AS last_ms,
-    groupUniqArrayArray(64)(roles) AS unit_roles,
+    arraySort(groupUniqArrayArray(64)(roles)) AS unit_roles,
     groupUniqArrayIf(8)(resource, resource != '' AND first_uses.first_hour = hour) AS new_resources
   FROM events
   LEFT JOIN (
@@ -76,9 +76,26 @@ export async function readUnits(
     counted: Number(row.counted),
     firstMs: Number(row.first_ms),
     lastMs: Number(row.last_ms),
-    roles: row.unit_roles.sort(),
+    roles: row.unit_roles,
     newResources: row.new_resources,
   }))
+}
+
+/** Keys and their values, as `sumMap` gives them. */
+type Sums<Key> = [Key[], (string | number)[]]
+
+/** The sums of one subject, for each set of roles that it has had. */
+interface HabitRow {
+  subject: string
+  unit_roles: string[]
+  units: string
+  all_accesses: string
+  novelties: string
+  hour_units: Sums<number>
+  hour_accesses: Sums<number>
+  service_units: Sums<string>
+  service_since: Sums<string>
+  volume_units: Sums<number>
 }
 
 /** What was usual before the window. */
@@ -87,62 +104,56 @@ export async function readHabits(
   window: { fromMs: number; toMs: number },
 ): Promise<Habits> {
   const { since } = timesOf(window)
-  const rows = await engine.query<{
-    level: 'subject' | 'role' | 'everybody'
-    name: string
-    kind: 'sum' | 'hour' | 'service' | 'volume'
-    hour_bin: number
-    service: string
-    volume: number
-    units: string
-    all_accesses: string
-    novelties: string
-    first_hour: string | number
-  }>(
-    `SELECT who.1 AS level, who.2 AS name,
-      multiIf(grouping(hour_bin) = 0, 'hour', grouping(service) = 0, 'service',
-        grouping(volume) = 0, 'volume', 'sum') AS kind,
-      hour_bin, service, volume,
+  const rows = await engine.query<HabitRow>(
+    `SELECT subject, unit_roles,
       count() AS units,
       sum(accesses) AS all_accesses,
       countIf(notEmpty(new_resources)) AS novelties,
-      min(hour) AS first_hour
+      sumMap([week_hour], [toUInt32(1)]) AS hour_units,
+      sumMap([week_hour], [accesses]) AS hour_accesses,
+      sumMap([toString(service)], [toUInt32(1)]) AS service_units,
+      minMap([toString(service)], [toUInt32(hour)]) AS service_since,
+      sumMap([volume], [toUInt32(1)]) AS volume_units
     FROM (
-      SELECT service, hour, accesses, new_resources,
-        toUInt8((hour + 72) % 168) AS hour_bin,
-        toUInt8(least(19, floor(log2(accesses)))) AS volume,
-        arrayConcat([('subject', subject), ('everybody', '')],
-          arrayMap(role -> ('role', toString(role)), unit_roles)) AS levels
+      SELECT subject, service, hour, accesses, new_resources, unit_roles,
+        toUInt8((hour + 72) % 168) AS week_hour,
+        toUInt8(least(19, floor(log2(accesses)))) AS volume
       FROM (${UNITS})
     )
-    ARRAY JOIN levels AS who
-    GROUP BY GROUPING SETS ((who, hour_bin), (who, service), (who, volume), (who))`,
+    GROUP BY subject, unit_roles`,
     { ...timesOf(window), since: DAWN, until: since },
   )
   const habits = createHabits()
   for (const row of rows) {
-    const habit = habitOf(habits, row.level, row.name)
-    const units = Number(row.units)
-    if (row.kind === 'sum') {
-      habit.units = units
-      habit.accesses = Number(row.all_accesses)
-      habit.novelties = Number(row.novelties)
-    } else if (row.kind === 'hour') {
-      addHours(habit, row.hour_bin, units)
-      habit.accessHours[row.hour_bin] = Number(row.all_accesses)
-    } else if (row.kind === 'volume') {
-      habit.volumes[row.volume] = units
-    } else {
-      habit.services.set(row.service, units)
-      if (row.level === 'everybody') habits.serviceSince.set(row.service, Number(row.first_hour))
+    addRow(habitIn(habits.subjects, row.subject), row)
+    for (const role of row.unit_roles) addRow(habitIn(habits.roles, role), row)
+    addRow(habits.everybody, row)
+    for (const [service, first] of pairs(row.service_since)) {
+      const before = habits.serviceSince.get(service)
+      if (before === undefined || first < before) habits.serviceSince.set(service, first)
     }
   }
   return habits
 }
 
-function habitOf(habits: Habits, level: string, name: string): Habit {
-  if (level === 'everybody') return habits.everybody
-  return habitIn(level === 'role' ? habits.roles : habits.subjects, name)
+function addRow(habit: Habit, row: HabitRow): void {
+  habit.units += Number(row.units)
+  habit.accesses += Number(row.all_accesses)
+  habit.novelties += Number(row.novelties)
+  for (const [hour, units] of pairs(row.hour_units)) addHours(habit, hour, units)
+  for (const [hour, accesses] of pairs(row.hour_accesses)) {
+    habit.accessHours[hour] = (habit.accessHours[hour] ?? 0) + accesses
+  }
+  for (const [service, units] of pairs(row.service_units)) {
+    habit.services.set(service, (habit.services.get(service) ?? 0) + units)
+  }
+  for (const [volume, units] of pairs(row.volume_units)) {
+    habit.volumes[volume] = (habit.volumes[volume] ?? 0) + units
+  }
+}
+
+function pairs<Key>([keys, values]: Sums<Key>): [Key, number][] {
+  return keys.map((key, i) => [key, Number(values[i] ?? 0)])
 }
 
 /** The replay begins at a whole hour: an hour that was learnt in halves would count twice. */

@@ -22,7 +22,7 @@ export function reasonsOf({ unit, tails, levels }: Judged<Unit>, aboutOthers: bo
   if (total === 0) return []
   const part = (feature: keyof Surprise) => surprise[feature] / total
   const { own, roles } = levels
-  const role = aboutOthers ? largest(roles) : undefined
+  const role = aboutOthers ? mostTelling(roles) : undefined
   const byRole = role === undefined ? 0 : roleShare(tails.hour, tails.roleHour)
 
   const reasons = [
@@ -47,9 +47,12 @@ function roleShare(hour: number, roleHour: number): number {
 
 type Role = { name: string; habit: Habit }
 
-/** The role that knows most. */
-function largest(roles: readonly Role[]): Role | undefined {
-  return roles.toSorted((a, b) => b.habit.units - a.habit.units)[0]
+const TELLING_UNITS = 200
+
+/** The smallest role with enough history to tell: `night-operator` says more than `employee`. */
+function mostTelling(roles: readonly Role[]): Role | undefined {
+  const sorted = roles.toSorted((a, b) => a.habit.units - b.habit.units)
+  return sorted.find(({ habit }) => habit.units >= TELLING_UNITS) ?? sorted.at(-1)
 }
 
 function hourReason(unit: Unit, own: Habit, weight: number): Reason {

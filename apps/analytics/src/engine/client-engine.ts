@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client'
 import { type Engine, EngineError } from './engine.ts'
 
@@ -64,7 +65,7 @@ export function createClientEngine(options: ClientEngineOptions): Engine {
               ...options.readSettings,
             },
           })
-          return await answer.json<Row>()
+          return await parseRows<Row>(await answer.text())
         } finally {
           reader.waiting -= 1
         }
@@ -93,4 +94,21 @@ export function createClientEngine(options: ClientEngineOptions): Engine {
       await options.release?.()
     },
   }
+}
+
+/** Rows parsed between two turns of the event loop: about 10 ms. */
+const SLICE = 4000
+
+/** One JSON object a line. In one go, a hundred thousand of them would stop the process for 0.4 s. */
+async function parseRows<Row>(text: string): Promise<Row[]> {
+  const rows: Row[] = []
+  let start = 0
+  while (start < text.length) {
+    const end = text.indexOf('\n', start)
+    const stop = end === -1 ? text.length : end
+    if (stop > start) rows.push(JSON.parse(text.slice(start, stop)))
+    start = stop + 1
+    if (rows.length % SLICE === SLICE - 1) await setImmediate()
+  }
+  return rows
 }

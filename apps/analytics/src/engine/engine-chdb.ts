@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { createClient } from '@clickhouse/client'
 import { drainPending } from 'chdb'
 import { createChdbConnection } from 'chdb/connection'
@@ -30,9 +30,11 @@ export async function openEmbedded(path: string): Promise<Engine> {
     return createClientEngine({ writer, readers, release: () => drainPending() })
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    const text = why.includes('Cannot lock file')
-      ? `another process uses the directory ${directory}: stop it or choose another engine.path`
-      : `cannot open the embedded engine at ${directory}: ${why}`
+    const owner = ownerOf(directory)
+    const text =
+      owner === undefined
+        ? `cannot open the embedded engine at ${directory}: ${why}`
+        : `another process (${owner}) seems to use the directory ${directory}: stop it or choose another engine.path`
     throw new EngineError('failed', text, cause)
   }
 }
@@ -43,3 +45,12 @@ function connect(path: string): NonNullable<ClientConfig['connection']> {
 }
 
 type ClientConfig = NonNullable<Parameters<typeof createClient>[0]>
+
+/** The process that the engine's status file names; asked only after an open that failed. */
+function ownerOf(directory: string): string | undefined {
+  try {
+    return /^PID: (\d+)$/m.exec(readFileSync(join(directory, 'status'), 'utf8'))?.[1]
+  } catch {
+    return undefined
+  }
+}

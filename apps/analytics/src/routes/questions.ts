@@ -6,7 +6,7 @@ import {
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { FastifyInstance } from 'fastify'
 import type { z } from 'zod'
-import { readAnomalousAccessPatterns } from '../anomalies/endpoint.ts'
+import { createAnomalousAccessPatterns } from '../anomalies/endpoint.ts'
 import type { Engine } from '../engine/engine.ts'
 import { readAuthorizationMetrics } from '../queries/authorization-metrics.ts'
 import { type Viewer, viewerOf } from '../queries/filter.ts'
@@ -22,25 +22,27 @@ export interface QuestionDeps {
 
 /** The three GET endpoints: the same way in for all, one question each behind it. */
 export function questionRoutes(app: FastifyInstance, deps: QuestionDeps): void {
+  const { engine } = deps
   const ask = <Schema extends z.ZodObject>(
     path: string,
     schema: Schema,
-    answer: (
-      engine: Engine,
-      query: z.output<Schema>,
-      viewer: Viewer,
-      nowMs: number,
-    ) => Promise<object>,
+    answer: (query: z.output<Schema>, viewer: Viewer, nowMs: number) => Promise<object>,
   ) => {
     app.get(`/api/v1/analytics/${path}`, async (request) => {
       const token = await deps.bearer.authorize(request, READ_SCOPES)
       const query = readQuery(schema, request.query)
-      return answer(deps.engine, query, viewerOf(token, deps.readerRoles), deps.nowMs())
+      return answer(query, viewerOf(token, deps.readerRoles), deps.nowMs())
     })
   }
-  ask('workflows', workflowsQuery, readWorkflows)
-  ask('authorization-metrics', authorizationMetricsQuery, readAuthorizationMetrics)
-  ask('anomalous-access-patterns', anomalousAccessPatternsQuery, readAnomalousAccessPatterns)
+  ask('workflows', workflowsQuery, (...about) => readWorkflows(engine, ...about))
+  ask('authorization-metrics', authorizationMetricsQuery, (...about) =>
+    readAuthorizationMetrics(engine, ...about),
+  )
+  ask(
+    'anomalous-access-patterns',
+    anomalousAccessPatternsQuery,
+    createAnomalousAccessPatterns(engine),
+  )
 }
 
 function readQuery<Schema extends z.ZodObject>(schema: Schema, raw: unknown): z.output<Schema> {
