@@ -1,6 +1,6 @@
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { Engine, Params } from '../engine/engine.ts'
-import { storeTime } from '../ingest/row.ts'
+import { storeTime } from '../engine/time.ts'
 import { addHours, type Habit } from './habit.ts'
 import { createHabits, type Habits, habitIn, type Unit } from './replay.ts'
 
@@ -8,7 +8,7 @@ import { createHabits, type Habits, habitIn, type Unit } from './replay.ts'
  * The counts behind the scores, made by SQL. History before the window comes as sums by subject,
  * role and everybody; the window itself comes hour by hour, for the replay. Both see the same units:
  * one row for each subject, service and hour. 60 days of 300 people (150,000 events) take about a
- * tenth of a second.
+ * third of a second.
  */
 
 /** Units of one window; more would take seconds and hundreds of megabytes. */

@@ -1,5 +1,5 @@
 import type { Engine } from '../engine/engine.ts'
-import { storeTime } from '../ingest/row.ts'
+import { storeTime } from '../engine/time.ts'
 import type { Window } from '../queries/window.ts'
 import { readHabits } from './evidence.ts'
 import type { Habit } from './habit.ts'

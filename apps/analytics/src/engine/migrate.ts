@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Engine } from './engine.ts'
+import { storeTime } from './time.ts'
 
 const FOLDER = new URL('../migrations/', import.meta.url)
 
@@ -31,8 +32,7 @@ export async function migrate(engine: Engine): Promise<string[]> {
       throw new Error(`migration ${name} was applied and has changed since: add a new file instead`)
     }
     for (const statement of statementsOf(text)) await engine.command(statement)
-    const applied_at = new Date().toISOString().replace('T', ' ').replace('Z', '')
-    await engine.insert('migrations', [{ name, checksum, applied_at }])
+    await engine.insert('migrations', [{ name, checksum, applied_at: storeTime(Date.now()) }])
     now.push(name)
   }
   return now

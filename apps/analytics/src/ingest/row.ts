@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { StoredEvent } from '@audience-bridge/contracts/event.ts'
 import { ACCESS_EVENT, DECISION_EVENT } from '@audience-bridge/contracts/event.ts'
+import { storeTime } from '../engine/time.ts'
 
 /** A row of the table `events`; columns that a type has no use for are absent. */
 export type EventRow = Readonly<Record<string, unknown>> & { readonly key: string }
@@ -11,11 +12,6 @@ function keyOf(source: string, id: string): string {
     .update(JSON.stringify([source, id]))
     .digest('hex')
     .slice(0, 32)
-}
-
-/** The store's notation of a time: `2026-08-01 12:00:00.000`, UTC. */
-export function storeTime(ms: number): string {
-  return new Date(ms).toISOString().replace('T', ' ').replace('Z', '')
 }
 
 /** Half a surrogate pair is legal in JSON and refused by the store: one would spoil a whole batch. */

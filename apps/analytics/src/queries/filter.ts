@@ -1,5 +1,5 @@
 import type { Params } from '../engine/engine.ts'
-import { storeTime } from '../ingest/row.ts'
+import { storeTime } from '../engine/time.ts'
 import type { Window } from './window.ts'
 
 /** Whose rows an answer may be made of. */
@@ -70,7 +70,7 @@ export function bucketOf(time: string): string {
   return `intDiv(toUnixTimestamp64Milli(${time}) - {origin: Int64}, {size: Int64})`
 }
 
-/** A count that came as a string; a share that came as null. */
+/** A count of the store, which comes as a string. */
 export const count = (value: string | number) => Number(value)
 
 /** `part` of `whole`, 0 of nothing. */
