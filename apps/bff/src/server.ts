@@ -122,6 +122,7 @@ export async function buildBff(
     server: app.server as Server,
     close: async () => {
       clearInterval(sweep)
+      await closeServer(app.server as Server)
       await app.close()
       await Promise.all(background)
       await upstreams.close()
@@ -129,6 +130,14 @@ export async function buildBff(
       await store.close()
     },
   }
+}
+
+/** Stops accepting and waits for the requests under way; idle connections end at once. */
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeIdleConnections()
+  })
 }
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void

@@ -23,6 +23,8 @@ export interface NoToken {
   expected: string
 }
 
+const SUBJECT_REFUSALS = new Set(['invalid_grant', 'invalid_request', 'invalid_token'])
+
 /** A refusal is remembered this long, so that a storm of requests is not a storm at the IdP. */
 const REFUSAL_MS = 1000
 
@@ -190,8 +192,10 @@ export class TokenBroker {
     const grant = await this.#grants.fresh(session)
     if (grant.kind !== 'ok') return grant
     const answer = await this.#idp.exchange(grant.value.accessToken, audience, scope)
-    if (answer.kind !== 'refused' || answer.error !== 'invalid_grant') return answer
-    // The IdP no longer takes the subject token. A refresh tells whether the grant is alive.
+    // The IdP does not take the subject token: an invalid one is `invalid_request` (RFC 8693 §2.2.2),
+    // an ended login `invalid_grant` with ours. A refresh tells whether the grant is alive.
+    const subjectRefused = answer.kind === 'refused' && SUBJECT_REFUSALS.has(answer.error)
+    if (!subjectRefused) return answer
     const renewed = await this.#grants.renew(session, grant.value)
     return renewed.kind === 'ok'
       ? this.#idp.exchange(renewed.value.accessToken, audience, scope)

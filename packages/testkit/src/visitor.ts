@@ -1,0 +1,96 @@
+import { type SessionResponse, sessionResponse } from '@audience-bridge/contracts/session.ts'
+import { type CookieJar, createCookieJar } from '@audience-bridge/demo/cookie-jar.ts'
+import { findLoginForm } from '@audience-bridge/demo/login-form.ts'
+
+export interface Credentials {
+  username: string
+  password: string
+}
+
+/** A browser's cookies and redirects without a browser; follows nothing that it is not told to. */
+export class Visitor {
+  readonly jar: CookieJar = createCookieJar()
+  readonly bff: string
+
+  constructor(bff: string) {
+    this.bff = bff
+  }
+
+  /** One request with the jar's cookies; redirects are answers. */
+  async fetch(
+    url: string,
+    init: RequestInit & { headers?: Record<string, string> } = {},
+  ): Promise<Response> {
+    const at = new URL(url, this.bff)
+    const cookie = this.jar.header(at)
+    const response = await fetch(at, {
+      ...init,
+      redirect: 'manual',
+      headers: { ...(cookie ? { cookie } : {}), ...init.headers },
+    })
+    this.jar.store(at, response.headers.getSetCookie())
+    return response
+  }
+
+  /** Follows redirects until an answer that is none, or until `stop` says so of the next address. */
+  async follow(first: Response, stop: (next: URL) => boolean = () => false): Promise<Response> {
+    let response = first
+    for (let hops = 0; hops < 20; hops++) {
+      const location = response.headers.get('location')
+      if (response.status < 300 || response.status >= 400 || location === null) return response
+      const next = new URL(location, response.url)
+      if (stop(next)) return response
+      await response.body?.cancel()
+      response = await this.fetch(next.href)
+    }
+    throw new Error('too many redirects')
+  }
+
+  /** Goes to /auth/login and on to the IdP's form; gives the page. */
+  async openLogin(returnTo = '/'): Promise<Response> {
+    const begun = await this.fetch(`/auth/login?return_to=${encodeURIComponent(returnTo)}`)
+    return this.follow(begun)
+  }
+
+  /** Fills the form of `page` and goes on to the BFF's redirect after the callback. */
+  async submitLogin(page: Response, { username, password }: Credentials): Promise<Response> {
+    const form = findLoginForm(await page.text(), new URL(page.url))
+    if (form === undefined) throw new Error(`no login form at ${page.url} (${page.status})`)
+    const posted = await this.fetch(form.action.href, {
+      method: 'POST',
+      body: new URLSearchParams([...form.fields, ['username', username], ['password', password]]),
+    })
+    // Stops at the answer of the callback: where it leads is for the test to look at.
+    let response = posted
+    for (let hops = 0; hops < 20; hops++) {
+      const location = response.headers.get('location')
+      if (location === null) return response
+      if (new URL(response.url).pathname === '/auth/callback') return response
+      response = await this.fetch(new URL(location, response.url).href)
+    }
+    return response
+  }
+
+  async signIn(credentials: Credentials, returnTo = '/'): Promise<Response> {
+    return this.submitLogin(await this.openLogin(returnTo), credentials)
+  }
+
+  async session(): Promise<SessionResponse> {
+    return sessionResponse.parse(await (await this.fetch('/api/auth/session')).json())
+  }
+
+  async csrfToken(): Promise<string> {
+    const session = await this.session()
+    if (!session.authenticated) throw new Error('not signed in')
+    return session.csrf_token
+  }
+}
+
+/** The `code` of a problem document, which must be one. */
+export async function problemOf(response: Response): Promise<Record<string, unknown>> {
+  const type = response.headers.get('content-type')
+  if (type !== 'application/problem+json') {
+    throw new Error(`${response.status} ${type}: ${(await response.text()).slice(0, 500)}`)
+  }
+  return (await response.json()) as Record<string, unknown>
+}
