@@ -8,7 +8,7 @@ export interface Receiver {
   url: string
   events: StoredEvent[]
   authorizations: Set<string>
-  /** Resolves with the first event for which `wanted` holds, arrived or still to come. */
+  /** Resolves with the first event for which `wanted` holds, arrived or still to come; rejects after 5 s. */
   event(wanted: (event: StoredEvent) => boolean): Promise<StoredEvent>
 }
 
@@ -20,10 +20,12 @@ export async function startReceiver(t: TestContext): Promise<Receiver> {
     events: [],
     authorizations: new Set(),
     event: (wanted) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        const late = setTimeout(() => reject(new Error('no such event within 5 s')), 5_000)
         const look = () => {
           const found = receiver.events.find(wanted)
           if (found === undefined) return
+          clearTimeout(late)
           looks.delete(look)
           resolve(found)
         }

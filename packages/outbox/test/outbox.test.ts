@@ -88,6 +88,7 @@ test('sends after kill -9 what was on disk', async (t) => {
     [fileURLToPath(new URL('emit-forever.ts', import.meta.url)), path, url, '700'],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   )
+  t.after(() => child.kill('SIGKILL'))
   await once(child.stdout, 'data')
 
   assert.throws(

@@ -25,7 +25,7 @@ export interface Receiver {
   requests: { authorization: string; contentType: string; events: number }[]
   /** Returns true when it has taken care of the answer itself. */
   answer: Answer
-  /** Resolves once `condition` holds; looked at after each request. */
+  /** Resolves once `condition` holds, looked at after each request; rejects after 5 s. */
   until(condition: () => boolean): Promise<void>
   stop(): Promise<void>
 }
@@ -51,9 +51,13 @@ export async function startReceiver(t: TestContext, port = 0): Promise<Receiver>
     requests: [],
     answer: () => false,
     until: (condition) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
+        const late = setTimeout(() => {
+          reject(new Error(`it did not come true within 5 s: ${condition}`))
+        }, 5_000)
         const look = () => {
           if (!condition()) return
+          clearTimeout(late)
           waiting.delete(look)
           resolve()
         }
