@@ -1,5 +1,6 @@
+import { decideAudience, OIDC_SCOPES } from '@audience-bridge/chain/audience-policy.ts'
 import type { ScopeMapping } from '@audience-bridge/chain/idp-settings.ts'
-import { chooseTarget, decideAudience, OIDC_SCOPES, type Refusal, splitScope } from './resources.ts'
+import { chooseTarget, type Refusal, splitScope } from './resources.ts'
 
 export interface MachinePolicy {
   clientId: string

@@ -1,8 +1,8 @@
+import { reachableScopes } from '@audience-bridge/chain/audience-policy.ts'
 import type { IdpClient, IdpClients } from '@audience-bridge/chain/idp-clients.ts'
 import type { ScopeMapping } from '@audience-bridge/chain/idp-settings.ts'
 import { readSecret } from '@audience-bridge/kit/secret.ts'
 import type { JWK } from 'jose'
-import { reachableScopes } from './resources.ts'
 
 /** A client as the policy sees it. */
 export interface ClientPolicy {

@@ -1,12 +1,6 @@
+import { decideAudience, quote } from '@audience-bridge/chain/audience-policy.ts'
 import type { ScopeMapping } from '@audience-bridge/chain/idp-settings.ts'
-import {
-  chooseTarget,
-  decideAudience,
-  quote,
-  type Refusal,
-  refuse,
-  splitScope,
-} from './resources.ts'
+import { chooseTarget, type Refusal, refuse, splitScope } from './resources.ts'
 
 export const EXCHANGE_GRANT = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token'

@@ -1,6 +1,10 @@
+import {
+  audiencesOf,
+  OIDC_SCOPES,
+  reachableScopes,
+} from '@audience-bridge/chain/audience-policy.ts'
 import type { IdpClients } from '@audience-bridge/chain/idp-clients.ts'
 import type { IdpSettings } from '@audience-bridge/chain/idp-settings.ts'
-import { audiencesOf, OIDC_SCOPES, reachableScopes } from './resources.ts'
 
 /**
  * The broken links of a well-formed configuration, one sentence each: what was found, and what it

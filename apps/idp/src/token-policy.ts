@@ -1,6 +1,11 @@
+import {
+  type AudienceDecision,
+  decideAudience,
+  OIDC_SCOPES,
+} from '@audience-bridge/chain/audience-policy.ts'
 import type { IdpSettings } from '@audience-bridge/chain/idp-settings.ts'
 import type { ClientPolicy, RegisteredClient } from './clients.ts'
-import { type AudienceDecision, decideAudience, OIDC_SCOPES, splitScope } from './resources.ts'
+import { splitScope } from './resources.ts'
 
 /** Whatever the configuration says, a token that was exchanged for lives no longer. */
 const EXCHANGED_SECONDS = 600

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { decideAudience, reachableScopes } from '@audience-bridge/chain/audience-policy.ts'
 import type { ScopeMapping } from '@audience-bridge/chain/idp-settings.ts'
 import fc from 'fast-check'
-import { chooseTarget, decideAudience, reachableScopes } from '../src/resources.ts'
+import { chooseTarget } from '../src/resources.ts'
 
 const SCOPES = ['a', 'b', 'c', 'd', 'openid']
 const AUDIENCES = ['x', 'x/', 'X', 'https://y', 'https://y/']

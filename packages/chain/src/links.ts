@@ -1,8 +1,9 @@
 import type { BridgeConfig } from './bridge-config.ts'
 import type { Place } from './fault.ts'
 import type { BrokenLink, LinkName, LinkResult } from './link.ts'
+import { nearMiss } from './near-miss.ts'
 import { nearest } from './nearest.ts'
-import { nearMiss, reach, requirementOf } from './requirement.ts'
+import { reach, requirementOf } from './requirement.ts'
 import type { CompiledRoute } from './route-table.ts'
 
 /** One function a link, in the order in which a request meets them; pure, over the files alone. */

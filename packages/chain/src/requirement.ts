@@ -1,3 +1,4 @@
+import { audiencesOf, reachableScopes } from './audience-policy.ts'
 import type { BffSettings, MintMethod } from './bff-settings.ts'
 import type { ScopeMapping } from './idp-settings.ts'
 
@@ -44,32 +45,15 @@ export function scopesSatisfy(
 
 /**
  * What granted scopes lead to under the IdP's mappings: themselves and what they imply, and the
- * audiences of each of these. Implication is transitive; a cycle ends where it began.
+ * audiences of each of these.
  */
 export function reach(
   mappings: readonly ScopeMapping[],
-  granted: Iterable<string>,
+  granted: readonly string[],
 ): { scopes: Set<string>; audiencesByScope: Map<string, Set<string>> } {
-  const scopes = new Set<string>(granted)
-  const audiencesByScope = new Map<string, Set<string>>()
-  for (const scope of scopes) {
-    const audiences = new Set<string>()
-    for (const mapping of mappings) {
-      if (mapping.scope !== scope) continue
-      for (const audience of mapping.audiences) audiences.add(audience)
-      // A set visits what is added while it is walked, so implied scopes have their turn too.
-      for (const implied of mapping.implies) scopes.add(implied)
-    }
-    audiencesByScope.set(scope, audiences)
+  const scopes = reachableScopes(mappings, granted)
+  return {
+    scopes,
+    audiencesByScope: new Map([...scopes].map((scope) => [scope, audiencesOf(mappings, scope)])),
   }
-  return { scopes, audiencesByScope }
-}
-
-/** How two audiences that must be equal differ, where they nearly are. */
-export function nearMiss(found: string, expected: string): string | undefined {
-  if (found === expected) return undefined
-  if (found.replace(/\/+$/, '') === expected.replace(/\/+$/, ''))
-    return 'they differ by a trailing slash'
-  if (found.toLowerCase() === expected.toLowerCase()) return 'they differ by upper and lower case'
-  return undefined
 }

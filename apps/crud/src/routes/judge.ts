@@ -5,7 +5,7 @@ import type { Caller } from '../caller.ts'
 import type { DecisionReport, Reporter } from '../reporter.ts'
 
 /** The code of a refusal by object; the detail says who may. */
-const DENIED: ProblemCode = 'ADMIN_REQUIRED'
+const DENIED: ProblemCode = 'ACCESS_DENIED'
 
 interface Question {
   caller: Caller
