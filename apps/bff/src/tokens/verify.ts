@@ -1,5 +1,5 @@
+import { nearMiss } from '@audience-bridge/chain/near-miss.ts'
 import {
-  nearMiss,
   scopesSatisfy,
   type TokenRequirement,
 } from '@audience-bridge/chain/requirement.ts'
