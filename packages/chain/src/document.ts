@@ -73,7 +73,8 @@ export function readDocument<T>(
 }
 
 function syntaxFaults(document: Document, placeAt: (offset: number) => Place): Fault[] {
-  return document.errors.map((error) => ({
+  // A warning is an unknown tag: `!env NAME` would be read as the text NAME.
+  return [...document.errors, ...document.warnings].map((error) => ({
     kind: 'malformed',
     code: error.code === 'DUPLICATE_KEY' ? 'duplicate_key' : 'yaml_syntax',
     at: placeAt(error.pos[0]),
@@ -105,7 +106,12 @@ function templateFaults(
         mend: `write the value of &${node.source} here`,
       })
     },
-    Scalar(_, node) {
+    Scalar(place, node) {
+      if (place === 'key') {
+        const fault = keyFault(node, placeAt)
+        if (fault !== undefined) faults.push(fault)
+        return
+      }
       if (typeof node.value !== 'string' || !node.value.includes('${')) return
       const expanded = expandVariables(node.value, env)
       for (const { code, name } of expanded.faults) {
@@ -131,6 +137,25 @@ function templateFaults(
   return faults
 }
 
+/**
+ * Keys are plain text. A template in a key would let the environment add keys; `1` beside `"1"`
+ * passes the check for duplicates and one of them is lost; `__proto__` is dropped from records.
+ */
+function keyFault(node: Scalar, placeAt: (offset: number) => Place): Fault | undefined {
+  const text = typeof node.value === 'string' ? node.value : undefined
+  if (text !== undefined && text !== '__proto__' && !text.includes('${')) return undefined
+  return {
+    kind: 'malformed',
+    code: 'key_not_text',
+    at: placeAt(node.range?.[0] ?? 0),
+    key: '',
+    found: `the key ${node.source ?? String(node.value)}`,
+    expected: 'a key of plain text, without a template',
+    mend:
+      text === undefined ? 'put the key in quotes' : 'write out the name that the key stands for',
+  }
+}
+
 /** A key without a value is the same as no key. */
 function dropNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(dropNulls)
@@ -142,11 +167,11 @@ function dropNulls(value: unknown): unknown {
   )
 }
 
-/** The value that YAML's core schema gives an unquoted scalar. */
+/** The value that YAML's core schema gives an unquoted scalar; numbers in decimal notation only. */
 function plainValue(text: string): unknown {
-  if (text === '' || text === 'null' || text === '~') return null
-  if (text === 'true') return true
-  if (text === 'false') return false
+  if (/^(null|Null|NULL|~|)$/.test(text)) return null
+  if (/^(true|True|TRUE)$/.test(text)) return true
+  if (/^(false|False|FALSE)$/.test(text)) return false
   return /^-?(0|[1-9][0-9]*)(\.[0-9]+)?$/.test(text) ? Number(text) : text
 }
 
@@ -230,7 +255,9 @@ function schemaFaults(
             ? params.mend
             : missing
               ? `add the key "${key}"`
-              : `change the value of "${key}"`,
+              : key === ''
+                ? 'make the file a mapping of keys to values'
+                : `change the value of "${key}"`,
       },
     ]
   })
@@ -251,8 +278,11 @@ function expectation(issue: z.core.$ZodIssue): string {
       return `${article(issue.expected)} ${issue.expected}`
     case 'invalid_value':
       return `one of ${issue.values.map(String).join(', ')}`
+    case 'invalid_union':
+      return [...new Set(issue.errors.flat().map(expectation))].join(' or ')
     default:
-      return issue.message
+      // Of zod's own words, what is expected: "Too big: expected number to be <=9".
+      return issue.message.replace(/^(Too (big|small): (expected )?|Invalid ([a-z]+: )?)/, '')
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Patch } from './patch.ts'
+
 /** Where a fault stands; line and column count from 1. */
 export interface Place {
   file: string
@@ -19,6 +21,8 @@ export interface Fault {
   found: string
   expected: string
   mend: string
+  /** The mend, ready to be applied; absent where a person must decide. */
+  patch?: Patch | undefined
 }
 
 export function formatPlace({ file, line, column }: Place): string {

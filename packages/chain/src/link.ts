@@ -1,4 +1,5 @@
 import type { Place } from './fault.ts'
+import type { Patch } from './patch.ts'
 
 export type LinkName =
   | 'target_service'
@@ -30,4 +31,6 @@ export interface BrokenLink {
   /** Where to change it; only when that file was read. */
   at: Place | undefined
   mend: string
+  /** The mend, ready to be applied; absent where none can exist. */
+  patch?: Patch | undefined
 }

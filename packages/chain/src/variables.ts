@@ -38,7 +38,8 @@ export function expandVariables(
   const resolve = (body: string): string => {
     const split = body.indexOf(':-')
     const name = split === -1 ? body : body.slice(0, split)
-    const value = env[name]
+    // What every object inherits, `constructor` for example, is no variable.
+    const value = Object.hasOwn(env, name) ? env[name] : undefined
     if (split === -1) {
       if (value === undefined) faults.push({ code: 'variable_missing', name })
       return value ?? ''
