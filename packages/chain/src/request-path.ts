@@ -53,20 +53,30 @@ function readUnusualPath(rawPath: string, query: string): ReadTarget {
     if (decoded === '/' || decoded === '\\') return refuse('the path holds an encoded slash')
     // A NUL or a line break truncates or splits the path further on.
     if (code < 0x20 || code === 0x7f) return refuse('the path holds an encoded control character')
-    // `%252e`: whoever decodes twice reads `.`; no honest path needs an encoded percent before hex.
-    if (decoded === '%' && /^(2[EeFf]|5[Cc]|00|25)/.test(rawPath.slice(i + 3))) {
-      return refuse('the path is encoded twice')
-    }
     path += UNRESERVED.test(decoded) ? decoded : `%${hex.toUpperCase()}`
     i += 2
   }
 
+  // `%252e`, also written `%25%32e`: whoever decodes twice reads `.`.
+  if (/%25[0-9A-Fa-f]{2}/.test(path)) return refuse('the path is encoded twice')
+  // `%C0%AE` is `.` to a lenient decoder, and any other charset makes another text of the bytes.
+  if (!isUtf8(path)) return refuse('the path is not UTF-8')
   for (const segment of path.split('/')) {
-    // `..;x` is `..` to servers that cut path parameters off first.
-    const bare = segment.split(/;|%3B/, 1)[0]
+    // `..;x` is `..` to servers that cut path parameters off first; `..%20`, `..%23` and `..%3F` are
+    // to those that trim, or read a fragment or query out of what they decoded.
+    const bare = segment.split(/;|%(?:20|23|3B|3F)/, 1)[0]
     if (bare === '.' || bare === '..') return refuse('the path holds a dot segment')
   }
   return { kind: 'path', path, query }
+}
+
+function isUtf8(path: string): boolean {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
 }
 
 const refuse = (reason: string): ReadTarget => ({ kind: 'refused', reason })
