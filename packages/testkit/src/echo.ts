@@ -21,18 +21,25 @@ export interface Echo {
   arrivals: Arrival[]
   /** What to answer instead of the echo; undefined: echo. */
   respond: ((arrival: Arrival, res: ServerResponse) => void) | undefined
+  /** Takes a request over before its body is read; false leaves it to the echo. */
+  intercept: ((req: IncomingMessage, res: ServerResponse) => boolean) | undefined
   close(): Promise<void>
 }
 
-/** A real backend on a free port that remembers what arrived and answers it as JSON. */
+/** What the echo answers: the arrival without credentials, which no browser may ever see. */
+export type EchoBody = Pick<Arrival, 'method' | 'url' | 'body'>
+
+/** A real backend on a free port that remembers what arrived and answers an `EchoBody`. */
 export async function startEcho(t: TestContext): Promise<Echo> {
   const server = createServer((req, res) => {
+    if (echo.intercept?.(req, res)) return
     arrivalOf(req).then((arrival) => {
       echo.arrivals.push(arrival)
       if (echo.respond !== undefined) return echo.respond(arrival, res)
       res.writeHead(200, { 'content-type': 'application/json' })
-      res.end(JSON.stringify(arrival))
-    })
+      const { method, url, body } = arrival
+      res.end(JSON.stringify({ method, url, body } satisfies EchoBody))
+    }, ignoreAborted)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -41,6 +48,7 @@ export async function startEcho(t: TestContext): Promise<Echo> {
     port,
     arrivals: [],
     respond: undefined,
+    intercept: undefined,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -49,6 +57,11 @@ export async function startEcho(t: TestContext): Promise<Echo> {
   }
   t.after(() => echo.close())
   return echo
+}
+
+/** A request that its sender gave up never arrived. */
+function ignoreAborted(cause: NodeJS.ErrnoException): void {
+  if (cause.code !== 'ECONNRESET') throw cause
 }
 
 async function arrivalOf(req: IncomingMessage): Promise<Arrival> {
@@ -65,6 +78,15 @@ async function arrivalOf(req: IncomingMessage): Promise<Arrival> {
     jwtHeader: token === undefined ? undefined : decodePart(token, 0),
   }
 }
+
+/** The header fields of a raw list that have this name, whatever its case. */
+export function rawValues({ rawHeaders }: Pick<Arrival, 'rawHeaders'>, name: string): string[] {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name)
+}
+
+/** The names of all header fields as they came, in lower case. */
+export const rawNames = ({ rawHeaders }: Pick<Arrival, 'rawHeaders'>): string[] =>
+  rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase())
 
 /** One part of a JWT, decoded and not verified. */
 export function decodePart(token: string, part: 0 | 1): Record<string, unknown> {

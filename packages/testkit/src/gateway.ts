@@ -1,30 +1,30 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import assert from 'node:assert/strict'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type BffConfig, readBffConfig } from '@audience-bridge/bff/config.ts'
+import type { BffConfig } from '@audience-bridge/bff/config.ts'
 import { buildBff } from '@audience-bridge/bff/server.ts'
+import type { ServiceToken, SessionRecord } from '@audience-bridge/bff/session/session.ts'
 import { openSqliteStore } from '@audience-bridge/bff/session/store-sqlite.ts'
-import { storeKeyFrom } from '@audience-bridge/bff/session/ticket.ts'
+import { readTicket, storeKeyFrom, unseal } from '@audience-bridge/bff/session/ticket.ts'
 import { loadUserAssertion } from '@audience-bridge/bff/tokens/assertion.ts'
-import { readDocument } from '@audience-bridge/chain/document.ts'
-import { formatFaults } from '@audience-bridge/chain/fault.ts'
-import { idpClientsSchema } from '@audience-bridge/chain/idp-clients.ts'
-import { idpSettingsSchema } from '@audience-bridge/chain/idp-settings.ts'
-import { hashPassword } from '@audience-bridge/idp/accounts/password.ts'
-import { writeUsers } from '@audience-bridge/idp/accounts/users-file.ts'
 import { buildIdp } from '@audience-bridge/idp/server.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import { ensureSecretFile, readSecret } from '@audience-bridge/kit/secret.ts'
 import pino from 'pino'
 import { copyConfig, type Edits, editConfig, temporaryDirectory } from './config-copy.ts'
+import { readGatewayConfig, readIdpConfig } from './config-read.ts'
+import { leaksIn } from './leaks.ts'
 import { freePorts } from './ports.ts'
+import { makeUsers, USERS } from './users.ts'
 import { type Credentials, Visitor } from './visitor.ts'
 
-export const USERS = {
-  admin: { username: 'ada', password: 'correct horse ada', roles: ['admin'] },
-  member: { username: 'ben', password: 'correct horse ben', roles: ['member'] },
-} as const
+const SECRET_FILES = [
+  'bff-server.secret',
+  'crud-service.secret',
+  'bff-store.key',
+  'admin.token',
+] as const
 
 export interface GatewayOptions {
   edits?: Edits
@@ -32,13 +32,25 @@ export interface GatewayOptions {
   upstreams?: Record<string, string>
   /** Seconds since the epoch. */
   clock?: () => number
+  /** More of the environment that the files are read with. */
+  env?: Record<string, string>
 }
 
-/** A real IdP and a real BFF in this process, on ports of their own, with the shipped config. */
+/** A session's record and tokens, opened with its cookie and the store's key. */
+export interface OpenedSession extends SessionRecord {
+  tokens: Map<string, ServiceToken>
+}
+
+/**
+ * A real IdP and a real BFF in this process, on ports of their own, with the shipped config. When the
+ * test ends, everything that the BFF and the IdP logged and everything that visitors got from the
+ * BFF is searched for tokens, cookies and secrets; a find fails the test.
+ */
 export interface Gateway {
   bff: string
   idp: string
   configDirectory: string
+  dataDirectory: string
   config: () => BffConfig
   /** Everything that the BFF logged, parsed. */
   logs: Record<string, unknown>[]
@@ -48,6 +60,12 @@ export interface Gateway {
   signedIn(user?: Credentials): Promise<Visitor>
   stopIdp(): Promise<void>
   startIdp(): Promise<void>
+  /** Stops and starts the IdP over the same store, after edits of the files. */
+  restartIdp(edits?: Edits): Promise<void>
+  /** The visitor's session as the store holds it, or undefined when it has none. */
+  openSession(who: Visitor): Promise<OpenedSession | undefined>
+  /** Keeps a text that a browser or a log got, for the search for leaks. */
+  hear(where: string, text: string): void
   /** Stops and starts the BFF over the same store, after edits of the files. */
   restartBff(edits?: Edits): Promise<void>
   adminToken: string
@@ -62,16 +80,15 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     BFF_PORT: String(base),
     IDP_PORT: String(base + 1),
     BFF_COOKIE_SUFFIX: String(base),
+    ...options.env,
   }
-  const secrets = join(data, 'secrets')
-  for (const name of ['bff-server.secret', 'crud-service.secret', 'bff-store.key', 'admin.token']) {
-    ensureSecretFile(join(secrets, name))
-  }
+  const secretDirectory = join(data, 'secrets')
+  for (const name of SECRET_FILES) ensureSecretFile(join(secretDirectory, name))
   await makeUsers(join(data, 'idp/users.yaml'))
 
   const logs: Record<string, unknown>[] = []
   const idpLogs: Record<string, unknown>[] = []
-  let config = readConfig(configDirectory, env, options.upstreams)
+  let config = readGatewayConfig(configDirectory, env, options.upstreams)
   let idp: Awaited<ReturnType<typeof buildIdp>> | undefined
   let bff: Awaited<ReturnType<typeof buildBff>> | undefined
 
@@ -92,7 +109,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       store: openSqliteStore(settings.store.path),
       storeKey: storeKeyFrom(readSecret(settings.store.key)),
       clientSecret: readSecret(settings.auth.client_secret),
-      adminToken: readSecret(`file:${join(secrets, 'admin.token')}`),
+      adminToken: readSecret(`file:${join(secretDirectory, 'admin.token')}`),
       assertion: await loadUserAssertion(
         join(data, 'bff/user-assertion.key.json'),
         config.publicUrl.origin,
@@ -115,12 +132,72 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     await stopIdp()
   })
 
+  const heard: { where: string; text: string }[] = []
+  const secrets = new Map<string, string>()
+  for (const name of SECRET_FILES) {
+    secrets.set(readSecret(`file:${join(secretDirectory, name)}`), `the secret ${name}`)
+  }
+  const listening: Promise<void>[] = []
+  t.after(async () => {
+    await Promise.all(listening)
+    const logged = [...logs, ...idpLogs].map((line) => JSON.stringify(line))
+    assert.deepEqual(
+      [
+        ...leaksIn(heard, secrets, { stacks: true }),
+        ...leaksIn(
+          logged.map((text) => ({ where: text.slice(0, 200), text })),
+          secrets,
+          { stacks: false },
+        ),
+      ],
+      [],
+      'nothing secret is ever sent or logged',
+    )
+  })
+
   const origin = config.publicUrl.origin
-  const visitor = () => new Visitor(origin)
+  const visitor = () =>
+    new Visitor(origin, (request, response) => {
+      for (const line of response.headers.getSetCookie()) {
+        const value = line.split(';', 1)[0]?.split('=').slice(1).join('=') ?? ''
+        secrets.set(value, 'the value of a cookie')
+      }
+      const head = [...response.headers].filter(([name]) => name !== 'set-cookie')
+      const read = response.text().then(
+        (body) => void heard.push({ where: request, text: `${JSON.stringify(head)}\n${body}` }),
+        // A body that was cut short said nothing more.
+        () => {},
+      )
+      listening.push(read)
+    })
+  const openSession = async (who: Visitor): Promise<OpenedSession | undefined> => {
+    const { settings } = config.bridge
+    const name = config.cookies.sessionName
+    const cookie = new RegExp(`(?:^|; )${name}=([^;]+)`).exec(who.cookie)?.[1]
+    const ticket = cookie && readTicket(cookie, storeKeyFrom(readSecret(settings.store.key)))
+    if (!ticket) return undefined
+    const store = openSqliteStore(settings.store.path)
+    try {
+      const stored = await store.readSession(ticket.id)
+      if (stored === undefined) return undefined
+      const record = unseal(ticket.dataKey, ticket.id, stored.sealed) as SessionRecord
+      const tokens = new Map<string, ServiceToken>()
+      for (const [service, sealed] of await store.readTokens(ticket.id)) {
+        const token = unseal(ticket.dataKey, `${ticket.id}/${service}`, sealed) as ServiceToken
+        tokens.set(service, token)
+      }
+      const { refresh_token: refreshToken } = record.grant
+      if (refreshToken !== undefined) secrets.set(refreshToken, 'a refresh token')
+      return { ...record, tokens }
+    } finally {
+      await store.close()
+    }
+  }
   return {
     bff: origin,
     idp: `http://localhost:${base + 1}`,
     configDirectory,
+    dataDirectory: data,
     config: () => config,
     logs,
     idpLogs,
@@ -130,71 +207,26 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       const landed = await who.signIn(user)
       if (landed.status !== 302)
         throw new Error(`sign-in ended with ${landed.status}: ${await landed.text()}`)
+      await openSession(who)
       return who
     },
     stopIdp,
     startIdp,
+    async restartIdp(edits = {}) {
+      await stopIdp()
+      editConfig(configDirectory, edits)
+      await startIdp()
+    },
+    openSession,
+    hear: (where, text) => void heard.push({ where, text }),
     async restartBff(edits = {}) {
       await stopBff()
       editConfig(configDirectory, edits)
-      config = readConfig(configDirectory, env, options.upstreams)
+      config = readGatewayConfig(configDirectory, env, options.upstreams)
       await startBff()
     },
-    adminToken: readSecret(`file:${join(secrets, 'admin.token')}`),
+    adminToken: readSecret(`file:${join(secretDirectory, 'admin.token')}`),
   }
-}
-
-function readConfig(
-  directory: string,
-  env: Record<string, string>,
-  upstreams: Record<string, string> = {},
-): BffConfig {
-  const read = (name: string) => ({ file: name, text: readFileSync(join(directory, name), 'utf8') })
-  const { config, faults } = readBffConfig(
-    {
-      routes: read('BFF/config/routes.yaml'),
-      settings: read('BFF/config/settings.yaml'),
-      idp: { settings: read('IdP/config/settings.yaml'), clients: read('IdP/config/clients.yaml') },
-    },
-    env,
-  )
-  if (config === undefined) throw new Error(formatFaults(faults))
-  const bases = new Map(config.bases)
-  for (const [service, url] of Object.entries(upstreams)) bases.set(service, new URL(url))
-  return { ...config, bases }
-}
-
-function readIdpConfig(directory: string, env: Record<string, string>) {
-  const read = (name: string) => {
-    const file = join(directory, 'IdP/config', name)
-    return { file, text: readFileSync(file, 'utf8') }
-  }
-  const settings = readDocument(read('settings.yaml'), idpSettingsSchema, env)
-  const clients = readDocument(read('clients.yaml'), idpClientsSchema, env)
-  if (!settings.value || !clients.value) {
-    throw new Error(formatFaults([...settings.faults, ...clients.faults]))
-  }
-  return { settings: settings.value, clients: clients.value }
-}
-
-/** Hashing is slow by design: once for all tests of this process. */
-const hashes = new Map<string, Promise<string>>()
-
-async function makeUsers(path: string): Promise<void> {
-  mkdirSync(join(path, '..'), { recursive: true })
-  const users = Object.values(USERS).map(async ({ username, password, roles }) => {
-    const hash = hashes.get(password) ?? hashPassword(password)
-    hashes.set(password, hash)
-    return {
-      sub: `user-${username}`,
-      username,
-      name: `Test ${username}`,
-      email: `${username}@example.com`,
-      roles: [...roles],
-      password_hash: await hash,
-    }
-  })
-  writeUsers(path, await Promise.all(users))
 }
 
 /** A logger that keeps what it is given. */

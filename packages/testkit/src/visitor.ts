@@ -11,9 +11,17 @@ export interface Credentials {
 export class Visitor {
   readonly jar: CookieJar = createCookieJar()
   readonly bff: string
+  readonly #heard: ((request: string, response: Response) => void) | undefined
 
-  constructor(bff: string) {
+  /** @param heard is told of every response of the BFF, as a copy of its own to read. */
+  constructor(bff: string, heard?: (request: string, response: Response) => void) {
     this.bff = bff
+    this.#heard = heard
+  }
+
+  /** The `Cookie` header that the BFF would get. */
+  get cookie(): string {
+    return this.jar.header(new URL(this.bff)) ?? ''
   }
 
   /** One request with the jar's cookies; redirects are answers. */
@@ -29,6 +37,9 @@ export class Visitor {
       headers: { ...(cookie ? { cookie } : {}), ...init.headers },
     })
     this.jar.store(at, response.headers.getSetCookie())
+    if (at.origin === this.bff) {
+      this.#heard?.(`${init.method ?? 'GET'} ${at.pathname}`, response.clone())
+    }
     return response
   }
 
