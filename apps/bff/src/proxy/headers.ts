@@ -30,13 +30,12 @@ const NEVER_FORWARDED = new Set([
   'expect',
   'host',
   'content-length',
-  'remote-user',
   'x-correlation-id',
   'x-csrf-token',
   'x-remote-user',
 ])
 const IDENTITY_PREFIXES = [
-  'x-user-',
+  'x-user',
   'x-original-',
   'x-auth-',
   'x-authenticated-',
@@ -45,15 +44,36 @@ const IDENTITY_PREFIXES = [
   'x-real-ip',
   'x-client-cert',
   'x-ssl-client-',
+  'x-webauth-',
+  'remote-',
   'forwarded',
+  // What the identity proxies of the large clouds and networks assert.
+  'x-amzn-oidc-',
+  'x-ms-client-principal',
+  'x-ms-token-',
+  'x-goog-authenticated-',
+  'x-goog-iap-',
+  'cf-access-',
+  'tailscale-user-',
 ]
 const IDENTITY_NAMES = new Set([
-  'x-user',
+  'x-access-token',
   'x-email',
   'x-roles',
   'x-groups',
   'x-principal',
   'x-tenant-id',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'true-client-ip',
+  'cf-connecting-ip',
+])
+/** A backend that honours them does another method or path than the one that was authorised. */
+const OVERRIDES = new Set([
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-rewrite-url',
 ])
 
 /** Who is at the other end of the connection and what to say of them. */
@@ -111,6 +131,7 @@ function passesToBackend(lower: string, nominated: ReadonlySet<string> | undefin
   // CGI and WSGI servers read `X_User_Id` as `X-User-Id`: judge the name that they would see.
   const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower
   if (HOP_BY_HOP.has(name) || NEVER_FORWARDED.has(name) || IDENTITY_NAMES.has(name)) return false
+  if (OVERRIDES.has(name)) return false
   if (IDENTITY_PREFIXES.some((prefix) => name.startsWith(prefix))) return false
   // Only after our own: a client's `Connection: x-correlation-id` must not remove what we add.
   return nominated === undefined || !nominated.has(lower)
