@@ -10,9 +10,24 @@ export type LinkName =
   | 'login_scope'
   | 'service_scopes'
   | 'allowed_audiences'
-  /** What the IdP answered and issued, where the files say that all is well. */
+  // The files' links that lie between processes.
+  | 'idp_issuer'
+  | 'redirect_uri'
+  | 'client_grants'
+  | 'cookie'
+  | 'backend_audience'
+  | 'backend_issuer'
+  // What a request showed, in the order in which it meets them.
+  | 'route'
+  | 'origin'
+  | 'session'
+  | 'csrf'
+  | 'store'
+  | 'idp'
+  | 'client_authentication'
+  | 'grant'
   | 'token'
-  /** What the backend answered to the token. */
+  | 'upstream'
   | 'backend'
 
 /** What one link says. `unknown`: nobody here can know, for example without the IdP's files. */
