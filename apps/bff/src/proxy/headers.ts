@@ -162,7 +162,7 @@ export interface ReturnHead {
 export function returnHeaders(raw: readonly string[], back: ReturnHead): string[] {
   const nominated = nominatedBy(raw)
   const out: string[] = []
-  let cacheControl = false
+  let cacheControl = ''
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? ''
     const value = raw[i + 1] ?? ''
@@ -179,10 +179,15 @@ export function returnHeaders(raw: readonly string[], back: ReturnHead): string[
       if (rewritten !== undefined) out.push(name, rewritten)
       continue
     }
-    if (lower === 'cache-control') cacheControl = true
+    if (lower === 'cache-control') cacheControl += `,${value}`
     out.push(name, value)
   }
-  // An answer made for one user must not be served to the next from a shared cache.
-  if (back.private && !cacheControl) out.push('Cache-Control', 'private')
+  // An answer made for one user must not be served to the next from a shared cache. To the backend
+  // the request had an `Authorization`, so that `max-age` alone did not let a shared cache keep it
+  // (RFC 9111 §3.5); the browser's request has none.
+  if (back.private && !SHARING_SAID.test(cacheControl)) out.push('Cache-Control', 'private')
   return out
 }
+
+/** The directives by which a backend itself says whether shared caches may keep its answer. */
+const SHARING_SAID = /(^|,)\s*(private|no-store|public|s-maxage\s*=[^,]*)\s*(,|$)/i

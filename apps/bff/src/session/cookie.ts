@@ -68,9 +68,13 @@ export function writeCookie(
   return `${name}=${value}; Path=/${domain}${age}; HttpOnly; Secure; SameSite=Lax`
 }
 
-/** Whether a `Set-Cookie` value of a backend names one of our cookies. */
+/**
+ * Whether a `Set-Cookie` value of a backend names one of our cookies. A cookie without a name
+ * (`=bff_session=x`) counts by its value: browsers send it back as that very pair.
+ */
 export function isOurCookie(setCookie: string, policy: CookiePolicy): boolean {
-  const name = (setCookie.split(';', 1)[0]?.split('=', 1)[0] ?? '').trim()
+  const pair = (setCookie.split(';', 1)[0] ?? '').replace(/^[\s=]+/, '')
+  const name = (pair.split('=', 1)[0] ?? '').trim()
   return (
     name === policy.sessionName ||
     name === policy.loggedOutName ||
