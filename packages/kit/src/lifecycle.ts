@@ -26,6 +26,11 @@ export function closeOnSignal(log: Logger, close: () => Promise<void>): void {
   process.on('SIGTERM', stop)
 }
 
+/** Runs `handler` at each SIGHUP, the signal by which an administrator asks to read the files again. */
+export function onHangup(handler: () => void): void {
+  process.on('SIGHUP', handler)
+}
+
 /** Prints one clear line for a start that cannot go on, and exits 1. */
 export function refuseStart(message: string): never {
   process.stderr.write(`${message}\n`)
