@@ -57,11 +57,15 @@ const judgeTargetService: Judge = (config, { route, index }) => {
 
 const judgeServiceAudience: Judge = (config, route) => {
   const link = 'service_audience'
-  if (!bridged(route)) return unknown(link, NO_TOKEN)
+  // A bearer route has no token of ours, but an audience that the caller's token must be for.
+  if (route.route.auth === 'none') return unknown(link, NO_TOKEN)
   const service = route.route.target_service
   const requirement = requirementOf(config.settings, service)
   if (requirement !== undefined)
     return holds(link, `the audience of ${service} is ${requirement.audience}`)
+  const services = Object.keys(config.routes.services)
+  if (!services.includes(service) && nearest(service, services) !== undefined)
+    return unknown(link, EARLIER)
   const meant = nearest(service, Object.keys(config.settings.service_audiences))
   return broken(
     link,
@@ -81,16 +85,22 @@ const judgeClient: Judge = (config) => {
   const id = config.settings.auth.client_id
   const client = config.idp.clients[id]
   if (client?.enabled) return holds(link, `the IdP knows the client ${id}`)
+  if (client !== undefined) {
+    return broken(link, 'client_disabled', config.placeOf('idp_clients', [id, 'enabled']), {
+      found: `client "${id}", which is disabled at the IdP`,
+      expected: 'an enabled client',
+      mend: `delete ${id}.enabled`,
+    })
+  }
+  const known = Object.keys(config.idp.clients)
+  const meant = nearest(id, known)
   return broken(link, 'client_unknown', config.placeOf('settings', ['auth', 'client_id']), {
-    found:
-      client === undefined
-        ? `client "${id}", which the IdP does not know`
-        : `client "${id}", which is disabled at the IdP`,
-    expected: `one of ${Object.keys(config.idp.clients).join(', ')}`,
+    found: `client "${id}", which the IdP does not know`,
+    expected: `one of ${known.join(', ')}`,
     mend:
-      client === undefined
+      meant === undefined
         ? `add "${id}" to the IdP's clients.yaml`
-        : `set ${id}.enabled to true in the IdP's clients.yaml`,
+        : `did you mean "${meant}"? Otherwise add "${id}" to the IdP's clients.yaml`,
   })
 }
 
@@ -117,11 +127,17 @@ const judgeScopeMapping: Judge = (config, route) => {
   const mappings = config.idp.settings.token.audience_mappings.scope_mappings
   const scopes = mappings.filter((m) => m.audiences.includes(audience)).map((m) => m.scope)
   if (scopes.length > 0) return holds(link, `${scopes.join(', ')} lead to ${audience}`)
-  const near = mappings.flatMap((m) => m.audiences).find((a) => nearMiss(a, audience))
+  const at = mappings
+    .flatMap((m, i) => m.audiences.map((_, j) => [i, 'audiences', j] as const))
+    .find(([i, , j]) => nearMiss(mappings[i]?.audiences[j] ?? '', audience))
+  const near = at === undefined ? undefined : mappings[at[0]]?.audiences[at[2]]
   return broken(
     link,
     'audience_unmapped',
-    config.placeOf('idp_settings', ['token', 'audience_mappings', 'scope_mappings']),
+    config.placeOf('idp_settings', [
+      ...['token', 'audience_mappings', 'scope_mappings'],
+      ...(at ?? []),
+    ]),
     {
       found:
         near === undefined
@@ -163,6 +179,8 @@ const judgeServiceScopes: Judge = (config, route) => {
   if (config.idp === undefined) return unknown(link, NO_IDP_FILES)
   const mappings = config.idp.settings.token.audience_mappings.scope_mappings
   const reached = reach(mappings, baseScopes(config, requirement.mint))
+  const mapped = mappings.filter((m) => m.audiences.includes(requirement.audience))
+  if (!mapped.some(({ scope }) => reached.scopes.has(scope))) return unknown(link, EARLIER)
   const leads = (scope: string) =>
     reached.audiencesByScope.get(scope)?.has(requirement.audience) === true
   const astray = requirement.scopes.filter((scope) => !leads(scope))
@@ -180,14 +198,8 @@ const judgeServiceScopes: Judge = (config, route) => {
     config.placeOf('settings', [path, requirement.service]),
     {
       found: `${quote(astray)}, which ${astray.length > 1 ? 'do' : 'does'} not lead to "${requirement.audience}" for this login`,
-      expected:
-        usable.length === 0
-          ? `a scope that leads to "${requirement.audience}"`
-          : `of ${usable.join(', ')}`,
-      mend:
-        usable.length === 0
-          ? `map ${astray[0]} to "${requirement.audience}" in the IdP's scope_mappings`
-          : `set ${path}.${requirement.service} to ${usable.at(-1)}`,
+      expected: `of ${usable.join(', ')}`,
+      mend: `set ${path}.${requirement.service} to ${usable.at(-1)}`,
     },
   )
 }
@@ -202,11 +214,15 @@ const judgeAllowedAudiences: Judge = (config, route) => {
   const { audience } = requirement
   if (client.allowed_audiences.includes(audience))
     return holds(link, `${id} may ask for ${audience}`)
-  const near = client.allowed_audiences.find((a) => nearMiss(a, audience))
+  const index = client.allowed_audiences.findIndex((a) => nearMiss(a, audience))
+  const near = client.allowed_audiences[index]
   return broken(
     link,
     'audience_not_allowed',
-    config.placeOf('idp_clients', [id, 'allowed_audiences']),
+    config.placeOf('idp_clients', [
+      ...[id, 'allowed_audiences'],
+      ...(near === undefined ? [] : [index]),
+    ]),
     {
       found:
         near === undefined

@@ -9,10 +9,7 @@ import { formatFaults, formatPlace } from '../src/fault.ts'
 export function shipped(edits: Edits = {}): BridgeSources {
   const read = (file: ConfigFile) => {
     const text = readFileSync(join(ROOT, 'ServiceConfigs', file), 'utf8')
-    const edit = edits[file]
-    const edited = edit === undefined ? text : edit(text)
-    assert.ok(edit === undefined || edited !== text, `the edit of ${file} changes nothing`)
-    return { file, text: edited }
+    return { file, text: edits[file]?.(text) ?? text }
   }
   return {
     routes: read('BFF/config/routes.yaml'),
