@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { BlockList, isIPv6 } from 'node:net'
+import { audiencesOf } from '@audience-bridge/chain/audience-policy.ts'
 import {
   type BridgeConfig,
   type BridgeSources,
@@ -10,6 +11,7 @@ import type { Fault } from '@audience-bridge/chain/fault.ts'
 import { requirementOf, type TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import { type CookiePolicy, cookiePolicyOf } from './session/cookie.ts'
+import type { IdpSettings } from './tokens/idp.ts'
 
 /** One version of the configuration with all that is computed from it once. Immutable. */
 export interface BffConfig {
@@ -30,21 +32,43 @@ export interface BffConfig {
   isTrustedProxy(address: string): boolean
   /** Services whose tokens are minted right after the login. */
   eagerServices: readonly string[]
+  /** Not faults, and yet to be known: scopes that open more than one backend. */
+  warnings: readonly string[]
+  idp: IdpSettings
+  secrets: BffSecrets
 }
+
+/** Never logged, never told. */
+export interface BffSecrets {
+  /** Undefined: no administrator's token. */
+  adminTokenHash: Buffer | undefined
+}
+
+export const hashToken = (token: string) => createHash('sha256').update(token).digest()
 
 /** At most this many tokens are minted ahead of their first use. */
 const MAX_EAGER = 8
 
-/** As `readBridgeConfig`: `config` is undefined exactly when the BFF's own files have a fault. */
+/**
+ * As `readBridgeConfig`: `config` is undefined exactly when the BFF's own files have a fault.
+ *
+ * @param readSecret gives the secret behind a value (`file:PATH`, or itself); what it throws is thrown.
+ */
 export function readBffConfig(
   sources: BridgeSources,
   env: Environment,
+  readSecret: (value: string) => string,
 ): { config: BffConfig | undefined; faults: Fault[] } {
   const { config: bridge, faults } = readBridgeConfig(sources, env)
   if (bridge === undefined) return { config: undefined, faults }
   const { settings, routes } = bridge
+  const { auth } = settings
+  const clientSecret = readSecret(auth.client_secret)
+  const adminTokenHash = settings.admin && hashToken(readSecret(settings.admin.token))
   const version = createHash('sha256')
     .update(JSON.stringify([settings, routes, bridge.idp ?? null]))
+    .update(hashToken(clientSecret))
+    .update(adminTokenHash ?? '')
     .digest('hex')
     .slice(0, 12)
 
@@ -70,9 +94,30 @@ export function readBffConfig(
       corsOrigins,
       isTrustedProxy: trustedProxies(settings.server.trusted_proxies),
       eagerServices: eagerServices(bridge, requirements),
+      warnings: wideScopes(bridge),
+      idp: {
+        issuer: auth.issuer,
+        clientId: auth.client_id,
+        clientSecret,
+        authMethod: auth.token_endpoint_auth_method,
+        timeoutSeconds: auth.idp_timeout_seconds,
+        clockToleranceSeconds: auth.clock_tolerance_seconds,
+      },
+      secrets: { adminTokenHash },
     },
     faults,
   }
+}
+
+/** Scopes of the login that lead to more than one audience, as sentences. */
+function wideScopes({ settings, idp }: BridgeConfig): string[] {
+  const mappings = idp?.settings.token.audience_mappings.scope_mappings ?? []
+  return settings.auth.oauth_scopes.split(' ').flatMap((scope) => {
+    const audiences = audiencesOf(mappings, scope)
+    return audiences.size < 2
+      ? []
+      : [`the scope ${scope} leads to ${audiences.size} audiences: ${[...audiences].join(', ')}`]
+  })
 }
 
 /** The configured services, or all that a session route bridges to; at most eight. */

@@ -11,6 +11,7 @@ export interface ProblemMore {
   service?: string | undefined
   /** For administrators only. */
   brokenLink?: BrokenLink | undefined
+  explanation?: string
   extensions?: Readonly<Record<string, unknown>>
   headers?: Readonly<Record<string, string>>
 }
@@ -29,6 +30,7 @@ export function answerProblem(
     ...(more.service === undefined ? {} : { service: more.service }),
     ...more.extensions,
     ...(more.brokenLink === undefined ? {} : { broken_link: more.brokenLink }),
+    ...(more.explanation === undefined ? {} : { explanation: more.explanation }),
   }
   const { body, headers } = renderProblem(problem)
   return {

@@ -5,6 +5,7 @@ import { readDocument } from '@audience-bridge/chain/document.ts'
 import { formatFaults } from '@audience-bridge/chain/fault.ts'
 import { idpClientsSchema } from '@audience-bridge/chain/idp-clients.ts'
 import { idpSettingsSchema } from '@audience-bridge/chain/idp-settings.ts'
+import { readSecret } from '@audience-bridge/kit/secret.ts'
 
 /** @param upstreams base URLs by service, in place of those of routes.yaml. */
 export function readGatewayConfig(
@@ -20,6 +21,7 @@ export function readGatewayConfig(
       idp: { settings: read('IdP/config/settings.yaml'), clients: read('IdP/config/clients.yaml') },
     },
     env,
+    readSecret,
   )
   if (config === undefined) throw new Error(formatFaults(faults))
   const bases = new Map(config.bases)

@@ -3,6 +3,7 @@ import type { Server } from 'node:http'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { BffConfig } from '@audience-bridge/bff/config.ts'
+import { openSqliteTraces } from '@audience-bridge/bff/explain/trace-store-sqlite.ts'
 import { buildBff } from '@audience-bridge/bff/server.ts'
 import type { ServiceToken, SessionRecord } from '@audience-bridge/bff/session/session.ts'
 import { openSqliteStore } from '@audience-bridge/bff/session/store-sqlite.ts'
@@ -108,8 +109,13 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       config: () => config,
       store: openSqliteStore(settings.store.path),
       storeKey: storeKeyFrom(readSecret(settings.store.key)),
-      clientSecret: readSecret(settings.auth.client_secret),
-      adminToken: readSecret(`file:${join(secretDirectory, 'admin.token')}`),
+      traces: openSqliteTraces(join(data, 'bff/traces.sqlite'), capture(logs)),
+      live: {
+        status: () => ({ version: config.version, loaded_at: '', refused: false, faults: [] }),
+        reload: async () => {
+          throw new Error('the gateway of the tests is restarted instead')
+        },
+      },
       assertion: await loadUserAssertion(
         join(data, 'bff/user-assertion.key.json'),
         config.publicUrl.origin,

@@ -1,5 +1,6 @@
 import { createHash, hkdfSync, randomBytes } from 'node:crypto'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
+import type { LoginRequest } from '../session/session.ts'
 import type { SessionStore } from '../session/store.ts'
 import { seal, unseal } from '../session/ticket.ts'
 import type { LoginSecrets } from '../tokens/idp.ts'
@@ -11,6 +12,9 @@ export const LOGIN_SECONDS = 600
 export interface Login {
   secrets: LoginSecrets
   returnTo: string
+  requested: LoginRequest
+  /** The IdP was asked to show nothing (`prompt=none`). */
+  silent: boolean
 }
 
 export type LoginLookup =

@@ -1,5 +1,7 @@
-import type { BrokenLink } from '@audience-bridge/chain/link.ts'
+import type { TokenSeen } from '@audience-bridge/chain/observation.ts'
+import type { TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
+import { SILENT_LOGIN, wouldAskMore } from '../login/reauthorize.ts'
 import type { ProblemMore } from '../problems.ts'
 import { readCookie } from '../session/cookie.ts'
 import { csrfFault } from '../session/csrf.ts'
@@ -7,8 +9,8 @@ import type { ServiceToken } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { UserAssertion } from '../tokens/assertion.ts'
 import type { BearerVerifiers } from '../tokens/bearer.ts'
-import type { NoToken, TokenBroker } from '../tokens/broker.ts'
-import { type Exchange, isAdmin } from './exchange.ts'
+import type { NoToken, TokenBroker, TokenOutcome } from '../tokens/broker.ts'
+import type { Exchange } from './exchange.ts'
 
 /** What goes to the backend as proof of who calls. */
 export interface Credentials {
@@ -30,7 +32,7 @@ export type Authorized = { kind: 'authorized'; credentials: Credentials } | Refu
 export interface AuthorizeDeps {
   sessions: Sessions
   broker: TokenBroker
-  bearers: BearerVerifiers
+  bearers: () => BearerVerifiers
   assertion: UserAssertion
   now: () => number
 }
@@ -67,6 +69,7 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
   if (cached !== undefined) exchange.session = cached
   else {
     const found = await deps.sessions.find(cookie)
+    exchange.sessionState = found.kind === 'session' ? 'live' : found.kind
     if (found.kind === 'none') {
       return refuse(
         'SESSION_REQUIRED',
@@ -79,6 +82,7 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
     exchange.session = found.session
   }
   const { session } = exchange
+  exchange.sessionState = 'live'
   exchange.subject = session.user.sub
   exchange.subjectRoles = session.user.roles
 
@@ -93,6 +97,7 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
     config.trustedOrigins,
   )
   if (fault !== undefined) {
+    exchange.csrfFault = fault
     return refuse(
       'CSRF_REJECTED',
       `${fault}; send the csrf_token of GET /api/auth/session as X-CSRF-Token`,
@@ -118,13 +123,15 @@ export async function obtainToken(
   const requirement = config.requirements.get(service)
   if (requirement === undefined) {
     exchange.tokenFound = false
-    return noToken(exchange, 'NO_TOKEN_AVAILABLE', undefined)
+    exchange.token = { source: 'none' }
+    return noToken(exchange, 'NO_TOKEN_AVAILABLE')
   }
   const kept = rejected === undefined ? deps.broker.usable(session, requirement) : undefined
   const outcome = kept
-    ? ({ kind: 'token', token: kept } as const)
+    ? ({ kind: 'token', token: kept, minted: false } as const)
     : await deps.broker.tokenFor(session, requirement, config.version, rejected)
   exchange.tokenFound = outcome.kind === 'token'
+  exchange.token = tokenSeen(requirement, outcome, deps.now())
   switch (outcome.kind) {
     case 'token': {
       const userAssertion =
@@ -141,8 +148,18 @@ export async function obtainToken(
       }
     }
     case 'none':
-      return noToken(exchange, outcome.code, outcome)
+      if (outcome.refusal !== undefined && wouldAskMore(config, session.requested)) {
+        exchange.token.reauthorize = true
+        return refuse(
+          'REAUTHORIZATION_REQUIRED',
+          `${service} needs a wider sign-in than this session's; visit login_url once`,
+          { service, extensions: { login_url: SILENT_LOGIN } },
+        )
+      }
+      return noToken(exchange, outcome.code)
     case 'session_ended':
+      exchange.sessionState = 'ended'
+      exchange.sessionEnded = outcome.reason
       return refuse('SESSION_EXPIRED', 'the session has ended; sign in again at /auth/login')
     case 'unavailable':
       return refuse(
@@ -151,42 +168,53 @@ export async function obtainToken(
         {
           service,
           headers: { 'Retry-After': '5' },
-          ...(isAdmin(session) ? { extensions: { reason: outcome.reason } } : {}),
         },
       )
   }
 }
 
-function noToken(exchange: Exchange, code: NoToken['code'], outcome: NoToken | undefined): Refusal {
-  const { route, session, config } = exchange
+function noToken({ route, config }: Exchange, code: NoToken['code']): Refusal {
   const service = route?.route.target_service ?? ''
-  const link = brokenLinkOf(exchange, outcome)
   return refuse(
     code,
     `no access token for ${service} could be obtained; an administrator can see why`,
-    {
-      service,
-      extensions: { config_version: config.version },
-      brokenLink: isAdmin(session) ? link : undefined,
-    },
+    { service, extensions: { config_version: config.version } },
   )
 }
 
-/** The link that the files show broken, or what came back from the IdP as one. */
-export function brokenLinkOf(
-  exchange: Exchange,
-  outcome: NoToken | undefined,
-): BrokenLink | undefined {
-  const judged = exchange.config.chains.get(exchange.route?.route.id ?? '')?.broken
-  if (judged !== undefined || outcome === undefined) return judged
-  return {
-    link: 'token',
-    state: 'broken',
-    code: outcome.code === 'AUDIENCE_MISMATCH' ? 'issued_audience_differs' : 'token_refused',
-    found: outcome.found,
-    expected: outcome.expected,
-    at: undefined,
-    mend: "the BFF's files line up; change the IdP's side as its words say",
+/** What the request showed of its token; never the token. */
+function tokenSeen(requirement: TokenRequirement, outcome: TokenOutcome, now: number): TokenSeen {
+  const seen = {
+    mint: requirement.mint,
+    requested_audience: requirement.audience,
+    requested_scopes: requirement.scopes,
+  }
+  switch (outcome.kind) {
+    case 'token':
+      return {
+        ...seen,
+        source: outcome.minted ? 'minted' : 'kept',
+        age_seconds: now - outcome.token.mintedAt,
+        expires_in_seconds: outcome.token.expiresAt - now,
+        config_version: outcome.token.configVersion,
+        issued_audiences: [outcome.token.audience],
+        issued_scopes: outcome.token.scopes,
+      }
+    case 'unavailable':
+      return { ...seen, source: 'none', idp_away: outcome.reason }
+    case 'session_ended':
+      return { ...seen, source: 'none' }
+    case 'none': {
+      const { refusal, unfit, found, expected, clockAheadSeconds } = outcome
+      return {
+        ...seen,
+        source: 'none',
+        ...(refusal === undefined ? {} : { idp_error: refusal.error }),
+        ...(refusal?.description === undefined ? {} : { idp_description: refusal.description }),
+        ...(unfit === undefined ? {} : { unfit: { code: unfit, found, expected } }),
+        ...(clockAheadSeconds === undefined ? {} : { clock_ahead_seconds: clockAheadSeconds }),
+      }
+    }
   }
 }
 
@@ -196,10 +224,11 @@ async function authorizeBearer(deps: AuthorizeDeps, exchange: Exchange): Promise
   const requirement = config.requirements.get(service)
   if (requirement === undefined) {
     exchange.tokenFound = false
-    return noToken(exchange, 'NO_TOKEN_AVAILABLE', undefined)
+    exchange.token = { source: 'none' }
+    return noToken(exchange, 'NO_TOKEN_AVAILABLE')
   }
   const presented = req.headers.authorization
-  const verification = await deps.bearers.verify(presented, requirement.audience)
+  const verification = await deps.bearers().verify(presented, requirement.audience)
   exchange.tokenFound = verification.kind === 'verified'
   switch (verification.kind) {
     case 'verified':

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { OriginSeen, TokenSeen, UpstreamSeen } from '@audience-bridge/chain/observation.ts'
 import type { CompiledRoute } from '@audience-bridge/chain/route-table.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { BffConfig } from '../config.ts'
@@ -24,6 +25,14 @@ export interface Exchange {
   /** Whether a token was there for the service; undefined where none is needed. */
   tokenFound: boolean | undefined
   problem: ProblemCode | undefined
+  /** What is seen of each link, for the explanation. */
+  sessionState: 'live' | 'none' | 'ended' | undefined
+  sessionEnded: string | undefined
+  csrfFault: string | undefined
+  storeFault: string | undefined
+  originSeen: OriginSeen | undefined
+  token: TokenSeen | undefined
+  upstream: UpstreamSeen | undefined
   /** How long it took to decide about access, in milliseconds. */
   decisionMs: number
 }
@@ -50,6 +59,13 @@ export function newExchange(
     subjectRoles: [],
     tokenFound: undefined,
     problem: undefined,
+    sessionState: undefined,
+    sessionEnded: undefined,
+    csrfFault: undefined,
+    storeFault: undefined,
+    originSeen: undefined,
+    token: undefined,
+    upstream: undefined,
     decisionMs: 0,
   }
 }

@@ -27,6 +27,8 @@ export type UpstreamAnswer =
   | UpstreamResponse
   | { kind: 'unreachable'; reason: string }
   | { kind: 'timeout'; reason: string }
+  /** No handshake: its certificate is not one that we trust for that host. */
+  | { kind: 'tls'; reason: string }
   | { kind: 'invalid'; reason: string }
   /** The browser went away. */
   | { kind: 'aborted' }
@@ -34,6 +36,10 @@ export type UpstreamAnswer =
 const CONNECT_TIMEOUT_MS = 5_000
 const CONNECTIONS = 256
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+/** Node's and OpenSSL's codes of a certificate or handshake that failed. */
+const TLS_FAILURE =
+  /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|EPROTO|HOSTNAME_MISMATCH)/
 
 /** Keep-alive connections to all backends, one pool an origin. */
 export class Upstreams {
@@ -96,6 +102,8 @@ function failureFrom(cause: unknown, signal: AbortSignal): UpstreamAnswer & { id
   if (cause instanceof errors.HeadersTimeoutError) return { kind: 'timeout', reason }
   if (cause instanceof errors.HTTPParserError) return { kind: 'invalid', reason }
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (typeof code === 'string' && TLS_FAILURE.test(code))
+    return { kind: 'tls', reason: `${code}: ${reason}` }
   const idle = cause instanceof errors.SocketError || code === 'ECONNRESET' || code === 'EPIPE'
   return {
     kind: 'unreachable',

@@ -1,32 +1,105 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import { renderExplanation } from '@audience-bridge/chain/explanation.ts'
+import { formatPlace } from '@audience-bridge/chain/fault.ts'
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { hashToken } from '../config.ts'
+import { explainObservation } from '../explain/observe.ts'
 import { readCookie } from '../session/cookie.ts'
+import { csrfFault } from '../session/csrf.ts'
 import type { RouteDeps } from './deps.ts'
 
-/** GET /admin/chains — every route's chain, link by link, as the files show it. */
+const recentQuery = z.strictObject({
+  failed: z.enum(['0', '1']).default('1'),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+})
+
+/**
+ * The administrators' API: the chain of each route, the live configuration, and the explanation of
+ * any recent request. Open to the role `admin` in a session, and to the token of `admin.token`.
+ */
 export function adminRoutes(app: FastifyInstance, deps: RouteDeps): void {
-  app.get('/admin/chains', async (request, reply) => {
-    await requireAdmin(deps, request)
-    const config = deps.config()
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.url.startsWith('/admin/')) return
     reply.header('cache-control', 'no-store')
+    await requireAdmin(deps, request)
+  })
+
+  app.get('/admin/chains', async () => {
+    const config = deps.config()
     return { config_version: config.version, chains: [...config.chains.values()] }
+  })
+
+  app.get('/admin/config', async () => {
+    const config = deps.config()
+    const broken = [...config.chains.values()].flatMap(({ route, service, broken }) =>
+      broken === undefined
+        ? []
+        : [{ route, service, ...broken, place: broken.at && formatPlace(broken.at) }],
+    )
+    return { ...deps.live.status(), broken_links: broken, warnings: config.warnings }
+  })
+
+  app.post('/admin/reload', async () => deps.live.reload())
+
+  app.get('/admin/explain/:id', async (request) => {
+    const { id } = z.object({ id: z.string().max(128) }).parse(request.params)
+    const found = await deps.traces.find(id)
+    if (found.length === 0) {
+      throw new ProblemError(
+        'NOT_FOUND',
+        `no request with the correlation id "${id}" is kept; successes are kept by bytes, failures of users for a day`,
+      )
+    }
+    const explanations = found.map((seen) => explainObservation({ config: deps.config() }, seen))
+    const [newest] = explanations
+    return {
+      ...newest,
+      text: newest && renderExplanation(newest),
+      config_changed: newest?.request.config_version !== deps.config().version,
+      earlier: explanations.slice(1).map(({ request: seen }) => seen),
+    }
+  })
+
+  app.get('/admin/requests', async (request) => {
+    const query = recentQuery.safeParse(request.query)
+    if (!query.success) throw new ProblemError('BAD_REQUEST', 'failed=0|1 and limit=1..500 at most')
+    const { failed, limit } = query.data
+    return { requests: await deps.traces.recent({ failed: failed === '1', limit }) }
+  })
+
+  app.get('/admin/failures', async () => ({ failures: await deps.traces.failureCounts(200) }))
+
+  app.get('/admin/backends', async () => {
+    const config = deps.config()
+    const backends = [...config.bases].map(async ([service, base]) => ({
+      service,
+      base_url: base.href,
+      audience: config.requirements.get(service)?.audience,
+      ...(await deps.readMetadata(base)),
+    }))
+    return { issuer: config.bridge.settings.auth.issuer, backends: await Promise.all(backends) }
   })
 }
 
-/** The role `admin` in the session, or the administrator's token. */
+/** The role `admin` in the session (with the CSRF proof to change things), or the token. */
 async function requireAdmin(deps: RouteDeps, request: FastifyRequest): Promise<void> {
-  const bearer = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  const config = deps.config()
+  const bearer = /^Bearer ([A-Za-z0-9._~+/=-]{1,512})$/i.exec(
+    request.headers.authorization ?? '',
+  )?.[1]
   if (bearer !== undefined) {
     // Hashes of one length: the comparison tells nothing about the token.
-    const given = createHash('sha256').update(bearer).digest()
-    if (deps.adminTokenHash !== undefined && timingSafeEqual(given, deps.adminTokenHash)) return
+    const expected = config.secrets.adminTokenHash
+    if (expected !== undefined && timingSafeEqual(hashToken(bearer), expected)) return
     throw new ProblemError('TOKEN_INVALID', "the administrator's token is another one", {
       headers: { 'WWW-Authenticate': 'Bearer realm="admin", error="invalid_token"' },
     })
   }
-  const { sessionName } = deps.config().cookies
-  const found = await deps.sessions.find(readCookie(request.headers.cookie, sessionName))
+  const found = await deps.sessions.find(
+    readCookie(request.headers.cookie, config.cookies.sessionName),
+  )
   if (found.kind !== 'session') {
     throw new ProblemError(
       'SESSION_REQUIRED',
@@ -36,4 +109,17 @@ async function requireAdmin(deps: RouteDeps, request: FastifyRequest): Promise<v
   if (!found.session.user.roles.includes('admin')) {
     throw new ProblemError('ADMIN_REQUIRED', 'this needs the role "admin"')
   }
+  const token = request.headers['x-csrf-token']
+  const site = request.headers['sec-fetch-site']
+  const fault = csrfFault(
+    {
+      method: request.method,
+      origin: request.headers.origin,
+      fetchSite: typeof site === 'string' ? site : undefined,
+      token: typeof token === 'string' ? token : undefined,
+    },
+    found.session.ticket.csrf,
+    config.trustedOrigins,
+  )
+  if (fault !== undefined) throw new ProblemError('CSRF_REJECTED', fault)
 }

@@ -4,7 +4,18 @@ import type { FastifyInstance } from 'fastify'
 import { mintEagerly } from '../login/eager.ts'
 import { loginCookieTag } from '../login/logins.ts'
 import { readCookie, writeCookie } from '../session/cookie.ts'
-import type { RouteDeps } from './deps.ts'
+import { noteRefusal, type RouteDeps } from './deps.ts'
+
+/** OpenID Connect Core §3.1.2.6: a login that only a person can complete. */
+const NEEDS_PERSON = new Set([
+  'login_required',
+  'interaction_required',
+  'consent_required',
+  'account_selection_required',
+])
+
+const interactiveLogin = (returnTo: string) =>
+  `/auth/login?return_to=${encodeURIComponent(returnTo)}`
 
 /** GET /auth/callback — redeems the code, creates the session under a new id, goes to return_to. */
 export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
@@ -42,7 +53,13 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       )
     }
 
-    const answer = await deps.idp.completeLogin(url, login.secrets, deps.clock())
+    const idpError = url.searchParams.get('error')
+    if (login.silent && idpError !== null && NEEDS_PERSON.has(idpError)) {
+      // The IdP cannot do it silently: now a person signs in, and returns to the same place.
+      return reply.redirect(interactiveLogin(login.returnTo), 302)
+    }
+
+    const answer = await deps.idp().completeLogin(url, login.secrets, deps.clock())
     if (answer.kind === 'unavailable') {
       deps.log.warn(
         { correlation_id: request.id, reason: answer.reason },
@@ -57,6 +74,7 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       )
     }
     if (answer.kind === 'refused') {
+      noteRefusal(deps, request, answer)
       deps.log.warn(
         { correlation_id: request.id, error: answer.error, description: answer.description },
         'LOGIN_FAILED at callback',
@@ -71,12 +89,18 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
     }
 
     const { grant, claims } = answer.value
+    const user = userFrom(claims)
+    if (login.silent && current.kind === 'session' && current.session.user.sub !== user.sub) {
+      // Somebody else is signed in at the IdP: a silent login must not swap the user of the page.
+      return reply.redirect(interactiveLogin(login.returnTo), 302)
+    }
     // The id changes at each login: one that was known before it opens nothing (session fixation).
     if (current.kind === 'session') await deps.sessions.end(current.session)
     const session = await deps.sessions.create({
-      user: userFrom(claims),
+      user,
       sid: typeof claims.sid === 'string' ? claims.sid : undefined,
       grant,
+      requested: login.requested,
     })
     deps.log.info(
       { correlation_id: request.id, subject: session.user.sub, scopes: grant.scopes },

@@ -9,7 +9,7 @@ import type { RouteDeps } from './deps.ts'
 export function healthRoutes(app: FastifyInstance, deps: RouteDeps): void {
   app.get('/health', async () => ({ status: 'ok' }))
   app.get('/health/ready', async (_request, reply) => {
-    const idp = await deps.idp.metadata()
+    const idp = await deps.idp().metadata()
     const ready = idp.kind === 'ok'
     return reply
       .code(ready ? 200 : 503)

@@ -4,9 +4,10 @@ import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { BffConfig } from '../config.ts'
 import { LOGIN_SECONDS, loginCookieTag } from '../login/logins.ts'
+import { loginRequestOf } from '../login/reauthorize.ts'
 import { readReturnTo } from '../login/return-to.ts'
 import { cookieNames, readCookie, writeCookie } from '../session/cookie.ts'
-import type { RouteDeps } from './deps.ts'
+import { noteRefusal, type RouteDeps } from './deps.ts'
 
 const query = z.object({
   return_to: z.string().optional(),
@@ -54,10 +55,11 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
 
     const cookies = request.headers.cookie
     const loggedOut = readCookie(cookies, config.cookies.loggedOutName) !== undefined
-    const started = await deps.idp.startLogin({
+    const requested = loginRequestOf(config)
+    const started = await deps.idp().startLogin({
       redirectUri: new URL('/auth/callback', config.publicUrl).href,
-      scope: settings.auth.oauth_scopes,
-      resources: loginResources(config),
+      scope: requested.scopes.join(' '),
+      resources: requested.resources,
       // After a logout the next login asks for the password, even if the IdP was not told.
       prompt: parsed.data.prompt ?? (loggedOut ? 'login' : undefined),
     })
@@ -75,6 +77,7 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
         { correlation_id: request.id, error: started.error, description: started.description },
         'LOGIN_FAILED the IdP refuses to begin a login',
       )
+      noteRefusal(deps, request, started)
       throw new ProblemError(
         'LOGIN_FAILED',
         `the identity provider refuses to begin a sign-in (${started.error})`,
@@ -82,7 +85,12 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
     }
 
     const { url, secrets } = started.value
-    const secret = await deps.logins.begin({ secrets, returnTo })
+    const secret = await deps.logins.begin({
+      secrets,
+      returnTo,
+      requested,
+      silent: parsed.data.prompt === 'none',
+    })
     const name = config.cookies.loginPrefix + loginCookieTag(secrets.state)
     const leftovers = cookieNames(cookies, config.cookies.loginPrefix).slice(MAX_LOGIN_COOKIES)
     return reply
@@ -102,12 +110,4 @@ function refuseLostCookie({ publicUrl }: BffConfig): void {
     'LOGIN_STATE_INVALID',
     `${publicUrl.origin} is plain http on a host that is not localhost, so browsers drop the Secure session cookie; serve it over https and set server.public_url`,
   )
-}
-
-/** RFC 8707: resources that services minted by `refresh_resource` will need must be named now. */
-function loginResources(config: BffConfig): string[] {
-  const audiences = [...config.requirements.values()]
-    .filter(({ mint, audience }) => mint === 'refresh_resource' && URL.canParse(audience))
-    .map(({ audience }) => audience)
-  return [...new Set(audiences)]
 }

@@ -43,8 +43,8 @@ export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
         'session ended by logout',
       )
       const [url, revoked] = await Promise.all([
-        deps.idp.endSessionUrl(idToken, home),
-        refreshToken === undefined ? undefined : deps.idp.revoke(refreshToken),
+        deps.idp().endSessionUrl(idToken, home),
+        refreshToken === undefined ? undefined : deps.idp().revoke(refreshToken),
       ])
       if (url.kind === 'ok' && url.value !== undefined) logoutUrl = url.value
       if (revoked !== undefined && revoked.kind !== 'ok') {

@@ -3,8 +3,10 @@ import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
 import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastify'
 import { answerProblem, moreOf } from '../problems.ts'
 import { corsHeaders } from '../proxy/cors.ts'
+import { StoreUnavailable } from '../session/store-guard.ts'
 import { adminRoutes } from './admin.ts'
 import { callbackRoute } from './callback.ts'
+import { refuseMalformed } from './client-error.ts'
 import { consoleRoute } from './console.ts'
 import type { RouteDeps } from './deps.ts'
 import { healthRoutes } from './health.ts'
@@ -23,6 +25,7 @@ export async function buildRoutes(
     serverFactory,
     genReqId: (req) => correlationIdFrom(req.headers['x-correlation-id']),
     bodyLimit: 64 * 1024,
+    clientErrorHandler: refuseMalformed,
   })
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
@@ -35,6 +38,8 @@ export async function buildRoutes(
   })
   app.setErrorHandler((error, request, reply) => {
     const failure = problemFrom(error)
+    const exchange = deps.exchangeOf(request.raw)
+    if (exchange !== undefined) exchange.problem = failure.code
     if (failure.code === 'INTERNAL') {
       deps.log.error({ err: error, correlation_id: request.id }, 'request failed')
     }
@@ -54,7 +59,8 @@ export async function buildRoutes(
         `<p>${escapeHtml(failure.message)}</p><p><a href="/">Go to the start page</a></p><p><small>correlation id ${escapeHtml(request.id)}</small></p>`,
       )
     }
-    return reply.code(status).headers(headers).send(body)
+    // As bytes: Fastify would add a charset, which this media type does not have.
+    return reply.code(status).headers(headers).send(Buffer.from(body))
   })
   app.setNotFoundHandler(() => {
     throw new ProblemError('NOT_FOUND', 'nothing is here')
@@ -72,6 +78,12 @@ export async function buildRoutes(
 /** Our own failures as they are, Fastify's by status, anything else opaque. */
 function problemFrom(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error
+  if (error instanceof StoreUnavailable) {
+    return new ProblemError('STORE_UNAVAILABLE', 'the session store did not answer; try again', {
+      headers: { 'Retry-After': '2' },
+      cause: error,
+    })
+  }
   const status =
     error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined
   switch (status) {

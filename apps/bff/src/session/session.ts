@@ -11,12 +11,21 @@ export interface Grant {
   scopes: string[]
 }
 
+/** What a login asks the IdP for. */
+export interface LoginRequest {
+  scopes: string[]
+  /** RFC 8707 resources. */
+  resources: string[]
+}
+
 /** A token for one service, verified before it was kept. */
 export interface ServiceToken {
   service: string
   audience: string
   /** Scopes that were asked for, sorted; part of the token's identity. */
   asked: string
+  /** Scopes that it carries. */
+  scopes: string[]
   mint: string
   token: string
   mintedAt: number
@@ -38,6 +47,8 @@ export interface Session {
   /** When `seenAt` was last written to the store. */
   touchedAt: number
   grant: Grant
+  /** What the login asked for: a later configuration may ask for more. */
+  readonly requested: LoginRequest
   /** Version of the record in the store. */
   version: number
   readonly tokens: Map<string, ServiceToken>
@@ -56,9 +67,12 @@ export interface SessionRecord {
     id_token: string
     scopes: string[]
   }
+  requested: LoginRequest
 }
 
-export function recordOf(session: Pick<Session, 'user' | 'sid' | 'grant'>): SessionRecord {
+export function recordOf(
+  session: Pick<Session, 'user' | 'sid' | 'grant' | 'requested'>,
+): SessionRecord {
   const { grant } = session
   return {
     v: 1,
@@ -71,6 +85,7 @@ export function recordOf(session: Pick<Session, 'user' | 'sid' | 'grant'>): Sess
       id_token: grant.idToken,
       scopes: grant.scopes,
     },
+    requested: session.requested,
   }
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '@audience-bridge/kit/clock.ts'
 import {
   type Grant,
   grantOf,
+  type LoginRequest,
   limitPassed,
   recordOf,
   type ServiceToken,
@@ -59,6 +60,7 @@ export class Sessions {
     user: SessionUser
     sid: string | undefined
     grant: Grant
+    requested: LoginRequest
   }): Promise<Session> {
     const ticket = newTicket(this.#key)
     const now = this.#clock()
@@ -166,6 +168,7 @@ export class Sessions {
       user: record.user,
       sid: record.sid,
       grant: grantOf(record),
+      requested: record.requested,
       createdAt: stored.createdAt,
       seenAt: stored.seenAt,
       touchedAt: stored.seenAt,

@@ -1,5 +1,6 @@
 import type { TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
+import { decodeJwt } from 'jose'
 import type { ServiceToken, Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { SingleFlight } from './flight.ts'
@@ -10,7 +11,7 @@ import { judgeToken } from './verify.ts'
 
 /** What came of asking for a token; every case is one that a caller must expect. */
 export type TokenOutcome =
-  | { kind: 'token'; token: ServiceToken }
+  | { kind: 'token'; token: ServiceToken; minted: boolean }
   | NoToken
   | { kind: 'session_ended'; reason: string }
   | { kind: 'unavailable'; reason: string }
@@ -21,6 +22,12 @@ export interface NoToken {
   /** For the log and for administrators. */
   found: string
   expected: string
+  /** The IdP said no. */
+  refusal?: { error: string; description: string | undefined }
+  /** The IdP issued a token that does not fit, and why. */
+  unfit?: string
+  /** Seconds by which the IdP's clock is ahead, where that is the reason. */
+  clockAheadSeconds?: number
 }
 
 const SUBJECT_REFUSALS = new Set(['invalid_grant', 'invalid_request', 'invalid_token'])
@@ -35,7 +42,7 @@ const REFUSAL_MS = 1000
  * configuration needs no sign-out: the next call mints anew.
  */
 export class TokenBroker {
-  readonly #idp: Idp
+  readonly #idp: () => Idp
   readonly #grants: GrantKeeper
   readonly #sessions: Sessions
   readonly #inspect: (token: string) => Promise<Inspection>
@@ -45,7 +52,7 @@ export class TokenBroker {
   readonly #refusals = new WeakMap<Session, Map<string, { outcome: NoToken; until: number }>>()
 
   constructor(deps: {
-    idp: Idp
+    idp: () => Idp
     grants: GrantKeeper
     sessions: Sessions
     inspect: (token: string) => Promise<Inspection>
@@ -81,7 +88,8 @@ export class TokenBroker {
     rejected?: ServiceToken,
   ): Promise<TokenOutcome> {
     const kept = this.usable(session, requirement)
-    if (kept !== undefined && kept !== rejected) return { kind: 'token', token: kept }
+    if (kept !== undefined && kept !== rejected)
+      return { kind: 'token', token: kept, minted: false }
     const key = JSON.stringify([
       session.ticket.id,
       requirement.service,
@@ -110,17 +118,26 @@ export class TokenBroker {
 
     const inspection = await this.#inspect(token)
     if (inspection.kind === 'unavailable') return inspection
+    const tolerance = this.#idp().settings.clockToleranceSeconds
+    const clock = clockAhead(token, now, tolerance)
     if (inspection.kind === 'invalid') {
-      return none(
-        'NO_TOKEN_AVAILABLE',
-        `a token that is not valid: ${inspection.reason}`,
-        'a valid token',
-      )
+      return {
+        ...none(
+          'NO_TOKEN_AVAILABLE',
+          `a token that is not valid: ${inspection.reason}`,
+          'a valid token',
+        ),
+        unfit: 'issued_token_invalid',
+        ...clock,
+      }
     }
     const subject = requirement.mint === 'client_credentials' ? undefined : session.user.sub
-    const tolerance = this.#idp.settings.clockToleranceSeconds
     const judgement = judgeToken(inspection.facts, requirement, subject, now - tolerance)
-    if (judgement.kind === 'unfit') return none(judgement.code, judgement.found, judgement.expected)
+    if (judgement.kind === 'unfit') {
+      const { code, found, expected } = judgement
+      const unfit = code === 'AUDIENCE_MISMATCH' ? 'issued_audience_differs' : 'issued_token_unfit'
+      return { ...none(code, found, expected), unfit, ...clock }
+    }
 
     if (session.ended)
       return { kind: 'session_ended', reason: 'it ended while the token was minted' }
@@ -128,6 +145,7 @@ export class TokenBroker {
       service: requirement.service,
       audience: requirement.audience,
       asked: askedFor(requirement),
+      scopes: [...inspection.facts.scopes],
       mint: requirement.mint,
       token,
       mintedAt: now,
@@ -139,7 +157,7 @@ export class TokenBroker {
       configVersion,
     }
     await this.#sessions.keepToken(session, kept)
-    return { kind: 'token', token: kept }
+    return { kind: 'token', token: kept, minted: true }
   }
 
   async #ask(
@@ -167,7 +185,7 @@ export class TokenBroker {
     const { audience } = requirement
     switch (requirement.mint) {
       case 'client_credentials':
-        return this.#idp.clientCredentials(audience, scope)
+        return this.#idp().clientCredentials(audience, scope)
       case 'token_exchange':
         return this.#exchange(session, audience, scope)
       case 'refresh_resource':
@@ -191,14 +209,14 @@ export class TokenBroker {
   async #exchange(session: Session, audience: string, scope: string): Promise<Answer> {
     const grant = await this.#grants.fresh(session)
     if (grant.kind !== 'ok') return grant
-    const answer = await this.#idp.exchange(grant.value.accessToken, audience, scope)
+    const answer = await this.#idp().exchange(grant.value.accessToken, audience, scope)
     // The IdP does not take the subject token: an invalid one is `invalid_request` (RFC 8693 §2.2.2),
     // an ended login `invalid_grant` with ours. A refresh tells whether the grant is alive.
     const subjectRefused = answer.kind === 'refused' && SUBJECT_REFUSALS.has(answer.error)
     if (!subjectRefused) return answer
     const renewed = await this.#grants.renew(session, grant.value)
     return renewed.kind === 'ok'
-      ? this.#idp.exchange(renewed.value.accessToken, audience, scope)
+      ? this.#idp().exchange(renewed.value.accessToken, audience, scope)
       : renewed
   }
 
@@ -221,11 +239,12 @@ function outcomeOf(
   if (answer.kind === 'ok') return { kind: 'issued', value: answer.value }
   if (answer.kind !== 'refused') return answer
   const words = answer.description === undefined ? '' : `: ${answer.description}`
-  return none(
+  const refused = none(
     'NO_TOKEN_AVAILABLE',
     `the IdP's refusal ${answer.error}${words}`,
     `a token for "${audience}"`,
   )
+  return { ...refused, refusal: { error: answer.error, description: answer.description } }
 }
 
 const none = (code: NoToken['code'], found: string, expected: string): NoToken => ({
@@ -234,6 +253,21 @@ const none = (code: NoToken['code'], found: string, expected: string): NoToken =
   found,
   expected,
 })
+
+/** By how much the issuer's clock is off, when that is more than tolerated; from the `iat` of a JWT. */
+function clockAhead(
+  token: string,
+  now: number,
+  toleranceSeconds: number,
+): { clockAheadSeconds: number } | undefined {
+  try {
+    const { iat } = decodeJwt(token)
+    const ahead = iat === undefined ? 0 : iat - now
+    return Math.abs(ahead) > toleranceSeconds ? { clockAheadSeconds: ahead } : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** The scopes as part of a token's identity. */
 export const askedFor = (requirement: TokenRequirement) =>

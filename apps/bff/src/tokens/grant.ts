@@ -14,12 +14,12 @@ const AHEAD_SECONDS = 15
  * a rotated token that is sent twice looks like theft to the IdP and would end the grant.
  */
 export class GrantKeeper {
-  readonly #idp: Idp
+  readonly #idp: () => Idp
   readonly #sessions: Sessions
   readonly #clock: Clock
   readonly #queue = new Queue()
 
-  constructor(deps: { idp: Idp; sessions: Sessions; clock: Clock }) {
+  constructor(deps: { idp: () => Idp; sessions: Sessions; clock: Clock }) {
     this.#idp = deps.idp
     this.#sessions = deps.sessions
     this.#clock = deps.clock
@@ -49,7 +49,7 @@ export class GrantKeeper {
   ): Promise<GrantAnswer<IssuedToken>> {
     return this.#queue.run(session.ticket.id, async () => {
       if (session.ended) return { kind: 'session_ended', reason: 'it ended' }
-      const answer = await this.#idp.refreshForResource(session.grant, resource, scope)
+      const answer = await this.#idp().refreshForResource(session.grant, resource, scope)
       if (answer.kind === 'refused' && answer.error === 'invalid_grant') return this.#end(session)
       if (answer.kind !== 'ok') return answer
       const { issued, refreshToken } = answer.value
@@ -73,7 +73,7 @@ export class GrantKeeper {
         ? { kind: 'ok', value: session.grant }
         : this.#end(session)
     }
-    const answer = await this.#idp.refresh(session.grant, this.#clock())
+    const answer = await this.#idp().refresh(session.grant, this.#clock())
     if (answer.kind === 'refused' && answer.error === 'invalid_grant') return this.#end(session)
     if (answer.kind !== 'ok') return answer
     const kept = await this.#sessions.replaceGrant(session, answer.value)

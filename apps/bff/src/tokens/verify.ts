@@ -1,8 +1,5 @@
 import { nearMiss } from '@audience-bridge/chain/near-miss.ts'
-import {
-  scopesSatisfy,
-  type TokenRequirement,
-} from '@audience-bridge/chain/requirement.ts'
+import { scopesSatisfy, type TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 
 /** What a token says of itself, once its signature was checked or the IdP was asked. */
 export interface TokenFacts {

@@ -1,0 +1,98 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { bffSettingsSchema } from '@audience-bridge/chain/bff-settings.ts'
+import type { BridgeSources } from '@audience-bridge/chain/bridge-config.ts'
+import { readDocument, type SourceFile } from '@audience-bridge/chain/document.ts'
+import { formatFault, formatPlace } from '@audience-bridge/chain/fault.ts'
+import type { Environment } from '@audience-bridge/chain/variables.ts'
+import type { Reading } from '@audience-bridge/kit/live.ts'
+import { readSecret } from '@audience-bridge/kit/secret.ts'
+import { type BffConfig, readBffConfig } from './config.ts'
+
+/** The BFF's configuration on disk: read as a whole, again and again. */
+export interface ConfigFiles {
+  read(): Reading<BffConfig>
+  /** Every file of the last reading, secrets included. */
+  paths(): readonly string[]
+}
+
+/** @param directory holds `BFF/config/settings.yaml` and its siblings. */
+export function openConfigFiles(directory: string, env: Environment): ConfigFiles {
+  const settingsFile = join(directory, 'BFF/config/settings.yaml')
+  const routesFile = join(directory, 'BFF/config/routes.yaml')
+  let paths: string[] = [settingsFile, routesFile]
+  return {
+    paths: () => paths,
+    read() {
+      const settings = readSource(settingsFile)
+      const named = readDocument(settings, bffSettingsSchema, env).value
+      const idpDirectory =
+        named?.idp_config_dir && join(dirname(settingsFile), named.idp_config_dir)
+      const idp = idpDirectory === undefined ? [] : idpFiles(idpDirectory)
+      const secrets = [named?.auth.client_secret, named?.admin?.token].flatMap((value) =>
+        value?.startsWith('file:') ? [value.slice('file:'.length)] : [],
+      )
+      paths = [settingsFile, routesFile, ...idp, ...secrets]
+      return readingOf({ routes: readSource(routesFile), settings, ...idpSources(idp) }, env)
+    },
+  }
+}
+
+function readingOf(sources: BridgeSources, env: Environment): Reading<BffConfig> {
+  const { config, faults } = readBffConfig(sources, env, readSecret)
+  const lines = faults.map(formatFault)
+  if (config === undefined) return { value: undefined, faults: lines }
+  // A broken link stops its route alone: the configuration is taken, and says so.
+  const broken = [...config.chains.values()].flatMap(({ route, broken: link }) => {
+    if (link === undefined) return []
+    const at = link.at === undefined ? '' : ` at ${formatPlace(link.at)}`
+    return [
+      `broken link route=${route}${at}: found ${link.found}; expected ${link.expected}. Mend: ${link.mend} [${link.code}]`,
+    ]
+  })
+  return { value: config, faults: [...lines, ...broken] }
+}
+
+const idpFiles = (directory: string) =>
+  existsSync(directory) ? [join(directory, 'settings.yaml'), join(directory, 'clients.yaml')] : []
+
+/** The IdP's files where they can be read; where not, its links stay unknown here. */
+function idpSources([settings, clients]: readonly string[]): Pick<BridgeSources, 'idp'> {
+  if (settings === undefined || clients === undefined) return {}
+  try {
+    return { idp: { settings: readSource(settings), clients: readSource(clients) } }
+  } catch {
+    return {}
+  }
+}
+
+function readSource(file: string): SourceFile {
+  try {
+    return { file, text: readFileSync(file, 'utf8') }
+  } catch (cause) {
+    throw new Error(
+      `cannot read ${file}; set BRIDGE_CONFIG to the directory of the configuration`,
+      { cause },
+    )
+  }
+}
+
+/** Keys that a running BFF cannot change. */
+export function restartFaults(before: BffConfig, after: BffConfig): string[] {
+  const keys = [
+    ['server', 'host'],
+    ['server', 'port'],
+    ['store', 'path'],
+    ['store', 'key'],
+    ['events', 'queue'],
+    ['events', 'service'],
+  ] as const
+  const valueAt = (config: BffConfig, [section, key]: (typeof keys)[number]) =>
+    (config.bridge.settings[section] as Record<string, unknown> | undefined)?.[key]
+  return keys
+    .filter((path) => valueAt(before, path) !== valueAt(after, path))
+    .map((path) => {
+      const at = after.bridge.placeOf('settings', path)
+      return `${formatPlace(at)}: ${path.join('.')} changes only with a restart; restart the BFF, or put the old value back`
+    })
+}

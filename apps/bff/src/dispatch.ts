@@ -1,0 +1,102 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { readTarget } from '@audience-bridge/chain/request-path.ts'
+import { RESERVED_PREFIXES } from '@audience-bridge/chain/route-path.ts'
+import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
+import type { Logger } from '@audience-bridge/kit/log.ts'
+import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
+import type { BffConfig } from './config.ts'
+import { observe } from './explain/observe.ts'
+import type { TraceStore } from './explain/trace-store.ts'
+import { account } from './proxy/account.ts'
+import { isPreflight, preflightHeaders } from './proxy/cors.ts'
+import { type Exchange, newExchange } from './proxy/exchange.ts'
+import { type PipelineDeps, proxy } from './proxy/pipeline.ts'
+import { sendProblem } from './proxy/reply.ts'
+
+export interface DispatchDeps {
+  config: () => BffConfig
+  log: Logger
+  outbox: Outbox | undefined
+  traces: TraceStore
+  pipeline: PipelineDeps
+  /** The BFF's own endpoints. */
+  own: (req: IncomingMessage, res: ServerResponse) => void
+  /** What is known of each request under way. */
+  exchanges: WeakMap<IncomingMessage, Exchange>
+}
+
+/** The first look at a request: its path, read once; then ours, the proxy's, or nobody's. */
+export function dispatch(deps: DispatchDeps, req: IncomingMessage, res: ServerResponse): void {
+  const { own } = deps
+  const config = deps.config()
+  const correlationId = correlationIdFrom(req.headers['x-correlation-id'])
+  // Our own endpoints take the id from here, so that both halves speak of the same request.
+  req.headers['x-correlation-id'] = correlationId
+  const exchange = newExchange(req, res, config, correlationId)
+  deps.exchanges.set(req, exchange)
+  res.once('close', () => {
+    account(deps.log, deps.outbox, exchange)
+    // Our own pages and health checks are worth explaining only when they fail.
+    if (exchange.route !== undefined || exchange.problem !== undefined) {
+      deps.traces.record(observe(exchange, res.statusCode))
+    }
+  })
+
+  const target = readTarget(req.url ?? '')
+  if (target.kind === 'refused') {
+    exchange.path = '(refused)'
+    return sendProblem(exchange, 'PATH_AMBIGUOUS', `${target.reason}; send one plain path`)
+  }
+  exchange.path = target.path
+  exchange.query = target.query
+  if (isPreflight(exchange.method, req.headers)) return answerPreflight(exchange)
+  if (isReserved(target.path)) return own(req, res)
+
+  const match = config.bridge.table.match(target.path, exchange.method)
+  switch (match.kind) {
+    case 'route':
+      exchange.route = match.route
+      exchange.captures = match.captures
+      proxy(deps.pipeline, exchange).catch((cause: unknown) => {
+        deps.log.error({ err: cause, correlation_id: correlationId }, 'request failed')
+        sendProblem(exchange, 'INTERNAL', 'something went wrong here')
+      })
+      return
+    case 'method_not_allowed':
+      return sendProblem(
+        exchange,
+        'METHOD_NOT_ALLOWED',
+        `this path takes ${match.allow.join(', ')}`,
+        {
+          headers: { Allow: match.allow.join(', ') },
+        },
+      )
+    case 'not_found':
+      if (target.path === '/api' || target.path.startsWith('/api/')) {
+        return sendProblem(exchange, 'ROUTE_NOT_FOUND', 'no route of routes.yaml matches this path')
+      }
+      return own(req, res)
+  }
+}
+
+/** Browsers send preflights without a cookie: they are answered before any session is asked for. */
+function answerPreflight(exchange: Exchange): void {
+  const { origin } = exchange.req.headers
+  const allowed = origin !== undefined && exchange.config.trustedOrigins.has(origin)
+  if (origin !== undefined) exchange.originSeen = { origin, allowed }
+  if (origin === undefined || !allowed) {
+    return sendProblem(exchange, 'ORIGIN_FORBIDDEN', 'this origin is not in cors.allow_origins')
+  }
+  exchange.res.writeHead(204, {
+    ...preflightHeaders(origin),
+    'X-Correlation-ID': exchange.correlationId,
+  })
+  exchange.res.end()
+}
+
+function isReserved(path: string): boolean {
+  return RESERVED_PREFIXES.some(
+    (prefix) =>
+      path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/'),
+  )
+}

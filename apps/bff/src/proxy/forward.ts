@@ -1,0 +1,70 @@
+import type { Credentials } from './authorize.ts'
+import type { Exchange } from './exchange.ts'
+import { forwardHeaders } from './headers.ts'
+import { upstreamTarget } from './location.ts'
+import type { UpstreamAnswer, Upstreams } from './upstream.ts'
+
+/** Sends the exchange's request to its backend and notes what came of it. */
+export async function forward(
+  upstreams: Upstreams,
+  exchange: Exchange,
+  credentials: Credentials,
+  signal: AbortSignal,
+): Promise<UpstreamAnswer> {
+  const { req, route, config, captures, query } = exchange
+  const service = route?.route.target_service ?? ''
+  const base = config.bases.get(service)
+  if (route === undefined || base === undefined) {
+    return { kind: 'unreachable', reason: `services.${service}.base_url is missing` }
+  }
+  const timeoutMs = (config.bridge.routes.services[service]?.timeout ?? 30) * 1000
+  const address = req.socket.remoteAddress ?? ''
+  const headers = forwardHeaders(req.rawHeaders, {
+    client: {
+      address,
+      trusted: config.isTrustedProxy(address),
+      proto: 'encrypted' in req.socket ? 'https' : 'http',
+      host: req.headers.host ?? config.publicUrl.host,
+    },
+    correlationId: exchange.correlationId,
+    authorization: credentials.authorization,
+    userAssertion: credentials.userAssertion,
+  })
+  const length = req.headers['content-length']
+  if (length !== undefined) headers.push('Content-Length', length)
+  const answer = await upstreams.send(base.origin, {
+    method: exchange.method,
+    path: upstreamTarget(base, route, captures, query),
+    headers,
+    body: hasBody(exchange) ? req : undefined,
+    headTimeoutMs: timeoutMs,
+    pauseTimeoutMs: route.route.streaming ? 0 : timeoutMs,
+    signal,
+  })
+  note(exchange, base.href, answer)
+  return answer
+}
+
+/** RFC 9112 §6.3: a request has a body exactly when its head frames one. */
+export function hasBody({ req }: Exchange): boolean {
+  const length = req.headers['content-length']
+  return req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+}
+
+const FAILURES = {
+  unreachable: 'refused',
+  timeout: 'timeout',
+  tls: 'tls',
+  invalid: 'invalid',
+} as const
+
+function note(exchange: Exchange, baseUrl: string, answer: UpstreamAnswer): void {
+  if (answer.kind === 'aborted') return
+  exchange.upstream = {
+    base_url: baseUrl,
+    attempts: (exchange.upstream?.attempts ?? 0) + 1,
+    ...(answer.kind === 'response'
+      ? { status: answer.status }
+      : { failure: FAILURES[answer.kind], reason: answer.reason }),
+  }
+}

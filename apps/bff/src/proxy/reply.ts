@@ -1,0 +1,70 @@
+import { pipeline } from 'node:stream'
+import { renderExplanation } from '@audience-bridge/chain/explanation.ts'
+import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
+import type { Logger } from '@audience-bridge/kit/log.ts'
+import { explainExchange } from '../explain/observe.ts'
+import { answerProblem, type ProblemMore } from '../problems.ts'
+import { corsHeaders } from './cors.ts'
+import { type Exchange, isAdmin } from './exchange.ts'
+import { returnHeaders } from './headers.ts'
+import { rewriteLocation } from './location.ts'
+import type { UpstreamResponse } from './upstream.ts'
+
+/** Streams a backend's answer to the browser, cleaned. */
+export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamResponse): void {
+  const { res, req, route, config } = exchange
+  const base = config.bases.get(route?.route.target_service ?? '')
+  const headers = returnHeaders(answer.headers, {
+    cookies: config.cookies,
+    location: (value) =>
+      base === undefined || route === undefined
+        ? undefined
+        : rewriteLocation(value, base.href, route),
+    private: exchange.session !== undefined,
+  })
+  headers.push('X-Correlation-ID', exchange.correlationId)
+  for (const [name, value] of Object.entries(corsHeaders(req.headers.origin, config.corsOrigins))) {
+    headers.push(name, value)
+  }
+  res.writeHead(answer.status, headers)
+  // Server-sent events must not wait in a buffer for their first byte.
+  if (route?.route.streaming) res.flushHeaders()
+  pipeline(answer.body, res, (cause) => {
+    if (cause && cause.code !== 'ERR_STREAM_PREMATURE_CLOSE' && cause.name !== 'AbortError') {
+      log.warn(
+        { correlation_id: exchange.correlationId, reason: cause.message },
+        'response cut short',
+      )
+    }
+  })
+}
+
+/** Answers a problem; an administrator is also told which link broke and how to mend it. */
+export function sendProblem(
+  exchange: Exchange,
+  code: ProblemCode,
+  detail: string,
+  more: ProblemMore = {},
+): void {
+  const { res, req, config } = exchange
+  exchange.problem = code
+  if (res.headersSent) {
+    res.destroy()
+    return
+  }
+  const { status, headers, body } = answerProblem(code, detail, exchange.correlationId, {
+    ...more,
+    ...(isAdmin(exchange.session) ? forAdministrators(exchange, code) : {}),
+  })
+  res.writeHead(status, {
+    ...headers,
+    ...corsHeaders(req.headers.origin, config.corsOrigins),
+    'Content-Length': Buffer.byteLength(body),
+  })
+  res.end(exchange.method === 'HEAD' ? undefined : body)
+}
+
+function forAdministrators(exchange: Exchange, code: ProblemCode): ProblemMore {
+  const explanation = explainExchange(exchange, code)
+  return { brokenLink: explanation.broken, explanation: renderExplanation(explanation) }
+}

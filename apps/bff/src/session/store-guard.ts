@@ -1,0 +1,26 @@
+import type { SessionStore } from './store.ts'
+
+/** The store did not answer: a 503, never "you have no session". */
+export class StoreUnavailable extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : 'the session store failed', { cause })
+    this.name = 'StoreUnavailable'
+  }
+}
+
+/** Tells failures of the store from all others. */
+export function guardStore(store: SessionStore): SessionStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const method: unknown = Reflect.get(target, name)
+      if (typeof method !== 'function') return method
+      return async (...args: unknown[]) => {
+        try {
+          return await method.apply(target, args)
+        } catch (cause) {
+          throw new StoreUnavailable(cause)
+        }
+      }
+    },
+  })
+}

@@ -1,0 +1,29 @@
+import { BearerVerifiers } from './bearer.ts'
+import { Idp, type IdpSettings } from './idp.ts'
+import { createInspector, type Inspection } from './inspect.ts'
+
+/** The BFF's tie to one IdP under one set of settings: metadata and keys are read once and kept. */
+export interface IdpConnection {
+  idp: Idp
+  inspect: (token: string) => Promise<Inspection>
+  bearers: BearerVerifiers
+}
+
+/** Gives the connection for the settings of now; a new one only when they have changed. */
+export function followIdp(settingsOfNow: () => IdpSettings): () => IdpConnection {
+  let known = ''
+  let lastSettings: IdpSettings | undefined
+  let connection: IdpConnection | undefined
+  return () => {
+    const settings = settingsOfNow()
+    if (connection !== undefined && settings === lastSettings) return connection
+    lastSettings = settings
+    const key = JSON.stringify(settings)
+    if (connection === undefined || key !== known) {
+      known = key
+      const idp = new Idp(settings)
+      connection = { idp, inspect: createInspector(idp), bearers: new BearerVerifiers(settings) }
+    }
+    return connection
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * What a gateway saw of one request: enough to explain it afterwards, and never a token, a cookie or
+ * a secret. Snake case, for it travels as JSON.
+ */
+export interface Observation {
+  /** The correlation id. */
+  id: string
+  /** RFC 3339. */
+  at: string
+  /** Which process saw it. */
+  node: string
+  method: string
+  /** Without the query: queries carry secrets. */
+  path: string
+  status: number
+  /** Milliseconds from the first byte to the last. */
+  elapsed_ms: number
+  /** The problem's code, when the gateway itself refused or failed. */
+  problem?: string
+  config_version: string
+  route?: string
+  service?: string
+  origin?: OriginSeen
+  session?: SessionSeen
+  /** Why the request did not prove that our page sent it. */
+  csrf_fault?: string
+  /** The session store did not answer. */
+  store_fault?: string
+  token?: TokenSeen
+  upstream?: UpstreamSeen
+}
+
+export interface OriginSeen {
+  origin: string
+  allowed: boolean
+}
+
+export interface SessionSeen {
+  state: 'live' | 'none' | 'ended'
+  /** Why it ended, where that is known. */
+  ended?: string
+  subject?: string
+  age_seconds?: number
+  /** What the login was granted. */
+  granted_scopes?: readonly string[]
+  /** What the login asked for. */
+  requested_scopes?: readonly string[]
+}
+
+export interface TokenSeen {
+  /** `kept`: from an earlier request; `minted`: for this one; `none`: there was none to send. */
+  source: 'kept' | 'minted' | 'presented' | 'none'
+  mint?: string
+  requested_audience?: string
+  requested_scopes?: readonly string[]
+  age_seconds?: number
+  expires_in_seconds?: number
+  /** Configuration under which it was minted. */
+  config_version?: string
+  issued_audiences?: readonly string[]
+  issued_scopes?: readonly string[]
+  /** The token endpoint's refusal. */
+  idp_error?: string
+  idp_description?: string
+  /** The IdP did not answer. */
+  idp_away?: string
+  /** Why a token that was issued was not kept. */
+  unfit?: { code: string; found: string; expected: string }
+  /** Seconds by which the IdP's clock is ahead (negative: behind), when it matters. */
+  clock_ahead_seconds?: number
+  /** Login again, with what the configuration asks for now, would help. */
+  reauthorize?: boolean
+}
+
+export interface UpstreamSeen {
+  base_url: string
+  /** Sent more than once: a first answer was 401. */
+  attempts: number
+  status?: number
+  failure?: 'refused' | 'timeout' | 'tls' | 'invalid'
+  reason?: string
+  /** Its `WWW-Authenticate`. */
+  challenge?: string
+  /** `error` and `scope` of a Bearer challenge, and our resource server's `reason`. */
+  challenge_error?: string
+  challenge_scope?: string
+  challenge_reason?: string
+  /** What it says of itself (RFC 9728), read when it refused our token. */
+  resource?: string
+  authorization_servers?: readonly string[]
+  /** Seconds by which its clock is ahead, by its `Date`. */
+  clock_ahead_seconds?: number
+}
