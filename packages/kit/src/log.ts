@@ -45,7 +45,8 @@ export function createLog(
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths: REDACTED, censor: '[redacted]' },
   }
-  if (!buffered) return pino(options)
+  // Written at once: a line in flight at `process.exit` would come after later ones, or never.
+  if (!buffered) return pino(options, pino.destination({ sync: true }))
   return pino(
     options,
     pino.destination({ sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MS }),
