@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util'
+import { explainCommand } from './commands/explain.ts'
 import { up } from './commands/up.ts'
+import { verify } from './commands/verify.ts'
 import { COULD_NOT_RUN, CouldNotRun } from './outcome.ts'
 
 const HELP = `bridge <verb> [options]
@@ -10,10 +12,21 @@ const HELP = `bridge <verb> [options]
           --port-base N      BFF N, IdP N+1, analytics N+2, crud N+3
           --ready-file FILE  written once everything answers
           --demo             with sample data and live traffic of its own
+  verify   sign in and walk every route of a running BFF
+          --url BFF          default: server.public_url of the configuration
+          --user U --password-file F, or --cookie-file F
+          --token-file F     the administrator's token (default: .data/secrets/admin.token)
+          --json
+  explain ID   why the request with this correlation id was answered as it was
+          --url BFF --token-file F --json
 `
 
 /** Each verb gives its exit code: 0 healthy or done, 1 faults found, 2 could not run. */
-const VERBS: Record<string, (args: string[]) => Promise<number>> = { up }
+const VERBS: Record<string, (args: string[]) => Promise<number>> = {
+  up,
+  verify,
+  explain: explainCommand,
+}
 
 const [verb = '', ...args] = process.argv.slice(2)
 const run = VERBS[verb]

@@ -1,6 +1,6 @@
 import { sessionResponse } from '@audience-bridge/contracts/session.ts'
-import { createCookieJar } from './cookie-jar.ts'
-import { findLoginForm } from './login-form.ts'
+import { createCookieJar } from '@audience-bridge/kit/cookie-jar.ts'
+import { findLoginForm } from '@audience-bridge/kit/login-form.ts'
 
 /**
  * One browser with one user in it: signs in through the real pages and redirects, then calls the

@@ -9,6 +9,16 @@ const serviceSchema = z.strictObject({
   base_url: httpUrl,
   /** Seconds until the backend must have answered its response head. */
   timeout: z.number().min(0.05).max(3600).default(30),
+  /** Paths, as the browser calls them, that `bridge verify` may GET to see the service answer. */
+  probe: z
+    .union([
+      z
+        .string()
+        .startsWith('/')
+        .transform((path) => [path]),
+      z.array(z.string().startsWith('/')),
+    ])
+    .default([]),
   token_audience: notYet('services.<name>.token_audience'),
   tls_verify: notYet('services.<name>.tls_verify'),
   client_cert_path: notYet('services.<name>.client_cert_path'),

@@ -2,7 +2,7 @@ import type { BridgeConfig } from './bridge-config.ts'
 import type { BrokenLink, LinkName, LinkResult } from './link.ts'
 import { nearMiss } from './near-miss.ts'
 import { nearest } from './nearest.ts'
-import type { Observation } from './observation.ts'
+import type { Observation, UpstreamSeen } from './observation.ts'
 import type { Patch } from './patch.ts'
 
 /**
@@ -247,23 +247,8 @@ function rejected(
   service: string,
 ): LinkResult {
   const challenge = upstream.challenge ?? 'no WWW-Authenticate'
-  if (upstream.resource !== undefined && upstream.resource !== audience) {
-    const near = nearMiss(upstream.resource, audience)
-    return broken('backend', 'backend_audience_differs', {
-      found: `a backend that expects "${upstream.resource}"${near === undefined ? '' : `; ${near}`}`,
-      expected: `"${audience}", as service_audiences.${service} says`,
-      at: config.placeOf('settings', ['service_audiences', service]),
-      mend: `write one audience in service_audiences.${service} and in the backend's settings (auth.audience)`,
-    })
-  }
-  const servers = upstream.authorization_servers
-  if (servers !== undefined && !servers.includes(config.settings.auth.issuer)) {
-    return broken('backend', 'backend_issuer_differs', {
-      found: `a backend that trusts ${servers.join(', ') || 'no issuer'}`,
-      expected: `the issuer ${config.settings.auth.issuer}`,
-      mend: "set auth.issuer in the backend's settings to the issuer of auth.issuer here",
-    })
-  }
+  const metadata = judgeMetadata(config, service, audience, upstream)
+  if (metadata?.state === 'broken') return metadata
   const skew = upstream.clock_ahead_seconds ?? 0
   if (Math.abs(skew) > config.settings.auth.clock_tolerance_seconds) {
     return broken('backend', 'clocks_differ', {
@@ -284,6 +269,40 @@ function rejected(
     expected: `a backend that takes a token for "${audience}"`,
     mend: 'read its words; they are not about audience, issuer, clock or keys as far as it tells',
   })
+}
+
+/**
+ * What a backend says of itself (RFC 9728) against the map.
+ *
+ * @returns undefined when it says nothing.
+ */
+export function judgeMetadata(
+  config: BridgeConfig,
+  service: string,
+  audience: string,
+  {
+    resource,
+    authorization_servers: servers,
+  }: Pick<UpstreamSeen, 'resource' | 'authorization_servers'>,
+): LinkResult | undefined {
+  if (resource === undefined) return undefined
+  if (resource !== audience) {
+    const near = nearMiss(resource, audience)
+    return broken('backend', 'backend_audience_differs', {
+      found: `a backend that expects "${resource}"${near === undefined ? '' : `; ${near}`}`,
+      expected: `"${audience}", as service_audiences.${service} says`,
+      at: config.placeOf('settings', ['service_audiences', service]),
+      mend: `write one audience in service_audiences.${service} and in the backend's settings (auth.audience)`,
+    })
+  }
+  if (servers !== undefined && !servers.includes(config.settings.auth.issuer)) {
+    return broken('backend', 'backend_issuer_differs', {
+      found: `a backend that trusts ${servers.join(', ') || 'no issuer'}`,
+      expected: `the issuer ${config.settings.auth.issuer}`,
+      mend: "set auth.issuer in the backend's settings to the issuer of auth.issuer here",
+    })
+  }
+  return holds('backend', `expects "${resource}"`)
 }
 
 function scopeMissing(

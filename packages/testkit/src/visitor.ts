@@ -1,6 +1,6 @@
 import { type SessionResponse, sessionResponse } from '@audience-bridge/contracts/session.ts'
-import { type CookieJar, createCookieJar } from '@audience-bridge/demo/cookie-jar.ts'
-import { findLoginForm } from '@audience-bridge/demo/login-form.ts'
+import { type CookieJar, createCookieJar } from '@audience-bridge/kit/cookie-jar.ts'
+import { findLoginForm } from '@audience-bridge/kit/login-form.ts'
 
 export interface Credentials {
   username: string

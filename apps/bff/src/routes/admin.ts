@@ -1,10 +1,12 @@
 import { timingSafeEqual } from 'node:crypto'
 import { renderExplanation } from '@audience-bridge/chain/explanation.ts'
 import { formatPlace } from '@audience-bridge/chain/fault.ts'
+import { judgeMetadata } from '@audience-bridge/chain/observed-links.ts'
+import { methodsOf } from '@audience-bridge/chain/route-table.ts'
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { hashToken } from '../config.ts'
+import { type BffConfig, hashToken } from '../config.ts'
 import { explainObservation } from '../explain/observe.ts'
 import { readCookie } from '../session/cookie.ts'
 import { csrfFault } from '../session/csrf.ts'
@@ -30,6 +32,8 @@ export function adminRoutes(app: FastifyInstance, deps: RouteDeps): void {
     const config = deps.config()
     return { config_version: config.version, chains: [...config.chains.values()] }
   })
+
+  app.get('/admin/routes', async () => ({ routes: listRoutes(deps.config()) }))
 
   app.get('/admin/config', async () => {
     const config = deps.config()
@@ -73,13 +77,31 @@ export function adminRoutes(app: FastifyInstance, deps: RouteDeps): void {
 
   app.get('/admin/backends', async () => {
     const config = deps.config()
-    const backends = [...config.bases].map(async ([service, base]) => ({
-      service,
-      base_url: base.href,
-      audience: config.requirements.get(service)?.audience,
-      ...(await deps.readMetadata(base)),
-    }))
+    const backends = [...config.bases].map(async ([service, base]) => {
+      const audience = config.requirements.get(service)?.audience
+      const metadata = await deps.readMetadata(base)
+      const link =
+        audience === undefined
+          ? undefined
+          : judgeMetadata(config.bridge, service, audience, metadata)
+      return { service, base_url: base.href, audience, ...metadata, link }
+    })
     return { issuer: config.bridge.settings.auth.issuer, backends: await Promise.all(backends) }
+  })
+}
+
+/** The routes as they are served, with a path to try each by where it can be tried safely. */
+function listRoutes({ bridge }: BffConfig) {
+  return bridge.compiled.map((route) => {
+    const { id, path, target_service: service, auth } = route.route
+    const methods = methodsOf(route)
+    const declared = bridge.routes.services[service]?.probe ?? []
+    const bare = path.includes('{') ? undefined : path.replace(/\*$/, '')
+    const probe = [...declared, ...(bare === undefined ? [] : [bare])].find((candidate) => {
+      const match = bridge.table.match(candidate.split('?', 1)[0] ?? '', 'GET')
+      return match.kind === 'route' && match.route === route
+    })
+    return { id, path, service, auth, methods, ...(probe === undefined ? {} : { probe }) }
   })
 }
 

@@ -1,0 +1,67 @@
+import type { Explanation } from '@audience-bridge/chain/explanation.ts'
+import type { LinkResult } from '@audience-bridge/chain/link.ts'
+import { CouldNotRun } from '../outcome.ts'
+import type { CliVisitor } from './visitor.ts'
+
+export type Explained = Explanation & { text: string; config_changed: boolean }
+
+export interface Backend {
+  service: string
+  base_url: string
+  audience?: string
+  resource?: string
+  link?: LinkResult
+}
+
+/** The administrators' API of a running BFF, opened by the token or by an administrator's session. */
+export class AdminApi {
+  readonly #visitor: CliVisitor
+  readonly #token: string | undefined
+
+  constructor(visitor: CliVisitor, token: string | undefined) {
+    this.#visitor = visitor
+    this.#token = token
+  }
+
+  /** @returns undefined when nothing is kept of that request. */
+  async explain(id: string): Promise<Explained | undefined> {
+    const response = await this.#get(`/admin/explain/${encodeURIComponent(id)}`)
+    if (response.status === 404) return undefined
+    return (await this.#read(response)) as Explained
+  }
+
+  async backends(): Promise<Backend[]> {
+    const body = (await this.#read(await this.#get('/admin/backends'))) as { backends: Backend[] }
+    return body.backends
+  }
+
+  async routes(): Promise<AdminRoute[]> {
+    const body = (await this.#read(await this.#get('/admin/routes'))) as { routes: AdminRoute[] }
+    return body.routes
+  }
+
+  #get(path: string): Promise<Response> {
+    return this.#visitor.fetch(path, {
+      headers: this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` },
+    })
+  }
+
+  async #read(response: Response): Promise<unknown> {
+    if (response.ok) return response.json()
+    const { code, detail } = (await response.json().catch(() => ({}))) as Record<string, unknown>
+    throw new CouldNotRun(
+      `the administrators' API answers ${response.status} ${code ?? ''}: ${detail ?? ''}; give --token-file with the token of admin.token, or sign in as an administrator`,
+    )
+  }
+}
+
+/** A route as the BFF serves it. */
+export interface AdminRoute {
+  id: string
+  path: string
+  service: string
+  auth: 'session' | 'bearer' | 'none'
+  methods: string[]
+  /** What may be asked to see it work. */
+  probe?: string
+}
