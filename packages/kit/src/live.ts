@@ -130,8 +130,11 @@ export function createLive<T extends { version: string }>(options: LiveOptions<T
 
 async function attempt<T>(read: LiveOptions<T>['read']): Promise<Reading<T>> {
   try {
+    // Not before the caller holds the live value: `read` may ask it for what is in force.
+    await undefined
     return await read()
   } catch (cause) {
-    return { value: undefined, faults: [cause instanceof Error ? cause.message : String(cause)] }
+    const text = cause instanceof Error ? cause.message : String(cause)
+    return { value: undefined, faults: text.split('\n') }
   }
 }

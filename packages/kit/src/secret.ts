@@ -2,6 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
+/** The file behind a config value `file:PATH`; undefined for a value that is the secret itself. */
+export function secretPath(value: string): string | undefined {
+  return value.startsWith('file:') ? resolve(value.slice('file:'.length)) : undefined
+}
+
 /**
  * The secret behind a config value: `file:PATH` is read (relative to the working directory, trailing
  * newline dropped), anything else is the secret itself.
@@ -9,8 +14,8 @@ import { dirname, resolve } from 'node:path'
  * @throws Error naming the path when the file cannot be read or is empty.
  */
 export function readSecret(value: string): string {
-  if (!value.startsWith('file:')) return value
-  const path = resolve(value.slice('file:'.length))
+  const path = secretPath(value)
+  if (path === undefined) return value
   let text: string
   try {
     text = readFileSync(path, 'utf8').replace(/\r?\n$/, '')
