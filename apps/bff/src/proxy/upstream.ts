@@ -35,11 +35,23 @@ export type UpstreamAnswer =
 
 const CONNECT_TIMEOUT_MS = 5_000
 const CONNECTIONS = 256
+/** undici counts in whole seconds; shorter limits have a timer of their own. */
+const COARSE_MS = 5_000
+const LATE = new Error('no response head in time')
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 /** Node's and OpenSSL's codes of a certificate or handshake that failed. */
 const TLS_FAILURE =
   /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|EPROTO|HOSTNAME_MISMATCH)/
+
+/** What undici says of an answer that breaks HTTP, besides `HTTPParserError`. */
+const INVALID_ANSWER = new Set([
+  // Two framings: whoever believes the other one reads another answer (response smuggling).
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_HEADERS_OVERFLOW',
+  // A switch of protocols that nobody asked for.
+  'ERR_ASSERTION',
+])
 
 /** Keep-alive connections to all backends, one pool an origin. */
 export class Upstreams {
@@ -78,6 +90,8 @@ export class Upstreams {
     origin: string,
     request: UpstreamRequest,
   ): Promise<UpstreamAnswer & { idle?: boolean }> {
+    const late = request.headTimeoutMs < COARSE_MS ? new AbortController() : undefined
+    const timer = late && setTimeout(() => late.abort(LATE), request.headTimeoutMs)
     try {
       const { statusCode, headers, body } = await this.#pool(origin).request({
         method: request.method,
@@ -86,12 +100,14 @@ export class Upstreams {
         body: request.body ?? null,
         headersTimeout: request.headTimeoutMs,
         bodyTimeout: request.pauseTimeoutMs,
-        signal: request.signal,
+        signal: late ? AbortSignal.any([request.signal, late.signal]) : request.signal,
         responseHeaders: 'raw',
       })
       return { kind: 'response', status: statusCode, headers: headers as unknown as string[], body }
     } catch (cause) {
       return failureFrom(cause, request.signal)
+    } finally {
+      clearTimeout(timer)
     }
   }
 }
@@ -99,9 +115,13 @@ export class Upstreams {
 function failureFrom(cause: unknown, signal: AbortSignal): UpstreamAnswer & { idle?: boolean } {
   if (signal.aborted) return { kind: 'aborted' }
   const reason = cause instanceof Error ? cause.message : 'unknown failure'
-  if (cause instanceof errors.HeadersTimeoutError) return { kind: 'timeout', reason }
+  if (cause === LATE || cause instanceof errors.HeadersTimeoutError)
+    return { kind: 'timeout', reason }
   if (cause instanceof errors.HTTPParserError) return { kind: 'invalid', reason }
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (typeof code === 'string' && INVALID_ANSWER.has(code)) {
+    return { kind: 'invalid', reason: `${code}: ${reason}` }
+  }
   if (typeof code === 'string' && TLS_FAILURE.test(code))
     return { kind: 'tls', reason: `${code}: ${reason}` }
   const idle = cause instanceof errors.SocketError || code === 'ECONNRESET' || code === 'EPIPE'
