@@ -131,6 +131,8 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     bff?.server.closeAllConnections()
     await bff?.close()
     bff = undefined
+    // Clients in this process learn of the end of their connections before they go on.
+    await new Promise(setImmediate)
   }
   await Promise.all([startIdp(), startBff()])
   t.after(async () => {
