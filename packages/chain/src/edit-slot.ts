@@ -30,7 +30,7 @@ export function findSlot(document: Document, path: KeyPath): { slot: Slot; rest:
     const inFlow: boolean = slot.inFlow || (isCollection(node) && node.flow === true)
     if (isMap(node)) {
       const index = node.items.findIndex((pair) => keyOf(pair) === String(step))
-      const pair = node.items[index]
+      const pair: Pair | undefined = node.items[index]
       if (pair === undefined) return { slot, rest: path.slice(i) }
       slot = { kind: 'pair', map: node, index, pair, node: pair.value as Node | null, inFlow }
     } else if (isSeq(node) && typeof step === 'number' && step < node.items.length) {
