@@ -81,6 +81,8 @@ export interface UpstreamSeen {
   reason?: string
   /** Its `WWW-Authenticate`. */
   challenge?: string
+  /** The scope that it says this call needed. */
+  required_scope?: string
   /** `error` and `scope` of a Bearer challenge, and our resource server's `reason`. */
   challenge_error?: string
   challenge_scope?: string

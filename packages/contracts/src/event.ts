@@ -25,6 +25,10 @@ export const accessData = z.strictObject({
   path: z.string().min(1).max(2048),
   status: z.int().min(100).max(599),
   elapsed_ms: z.number().min(0),
+  /** The scope that the service says this call needed; from `X-Required-Scope` of its answer. */
+  required_scope: text.optional(),
+  /** The scopes that the call's token carried, separated by spaces. */
+  token_scopes: z.string().max(1024).optional(),
   /** The machine or resource, when it is known, for example a workstation's name. */
   resource: text.optional(),
   correlation_id: text.optional(),

@@ -54,7 +54,13 @@ export function account(log: Logger, outbox: Outbox | undefined, exchange: Excha
   }
   outbox.emit({
     type: ACCESS_EVENT,
-    data: { ...who, ...where, status: res.statusCode, elapsed_ms: elapsedMs },
+    data: {
+      ...who,
+      ...where,
+      ...scopesOf(exchange),
+      status: res.statusCode,
+      elapsed_ms: elapsedMs,
+    },
   })
   const denied = exchange.problem !== undefined && DENIALS.has(exchange.problem)
   outbox.emit({
@@ -70,4 +76,15 @@ export function account(log: Logger, outbox: Outbox | undefined, exchange: Excha
       ...(exchange.problem === undefined ? {} : { reason: exchange.problem }),
     },
   })
+}
+
+/** The evidence for least privilege: what the call needed, and what its token carried. */
+function scopesOf({ upstream, token }: Exchange): {
+  required_scope?: string
+  token_scopes?: string
+} {
+  return {
+    ...(upstream?.required_scope ? { required_scope: upstream.required_scope } : {}),
+    ...(token?.issued_scopes?.length ? { token_scopes: token.issued_scopes.join(' ') } : {}),
+  }
 }

@@ -1,6 +1,6 @@
 import type { Credentials } from './authorize.ts'
 import type { Exchange } from './exchange.ts'
-import { forwardHeaders } from './headers.ts'
+import { forwardHeaders, REQUIRED_SCOPE_HEADER } from './headers.ts'
 import { upstreamTarget } from './location.ts'
 import type { UpstreamAnswer, Upstreams } from './upstream.ts'
 
@@ -64,7 +64,17 @@ function note(exchange: Exchange, baseUrl: string, answer: UpstreamAnswer): void
     base_url: baseUrl,
     attempts: (exchange.upstream?.attempts ?? 0) + 1,
     ...(answer.kind === 'response'
-      ? { status: answer.status }
+      ? { status: answer.status, ...requiredScope(answer.headers) }
       : { failure: FAILURES[answer.kind], reason: answer.reason }),
   }
+}
+
+/** What the backend says this call needed (packages/resource-server); stripped from the answer. */
+function requiredScope(raw: readonly string[]): { required_scope?: string } {
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]?.toLowerCase() === REQUIRED_SCOPE_HEADER) {
+      return { required_scope: (raw[i + 1] ?? '').slice(0, 256) }
+    }
+  }
+  return {}
 }

@@ -150,6 +150,9 @@ function nominatedBy(raw: readonly string[]): ReadonlySet<string> | undefined {
   return names
 }
 
+/** By which a backend reports the scope that a call needed; for our events, not for the browser. */
+export const REQUIRED_SCOPE_HEADER = 'x-required-scope'
+
 export interface ReturnHead {
   cookies: CookiePolicy
   /** Rewrites a `Location`; undefined drops it. */
@@ -174,6 +177,7 @@ export function returnHeaders(raw: readonly string[], back: ReturnHead): string[
     if (lower === 'set-cookie' && isOurCookie(value, back.cookies)) continue
     // It would tell the browser to forget our own cookies and storage.
     if (lower === 'clear-site-data' || lower === 'x-correlation-id') continue
+    if (lower === REQUIRED_SCOPE_HEADER) continue
     if (lower === 'location' || lower === 'content-location') {
       const rewritten = back.location(value)
       if (rewritten !== undefined) out.push(name, rewritten)
