@@ -13,6 +13,7 @@ import {
 } from 'yaml'
 import type { z } from 'zod'
 import type { Fault, Place } from './fault.ts'
+import { hideSecret, showValue } from './hidden.ts'
 import { nearest } from './nearest.ts'
 import { knownKeys } from './schema.ts'
 import { type Environment, expandVariables } from './variables.ts'
@@ -61,13 +62,14 @@ export function readDocument<T>(
     ...syntaxFaults(document, placeAt),
     ...(document.errors.length > 0 ? [] : templateFaults(document, placeAt, env)),
   ]
-  if (faults.length > 0) return { value: undefined, faults, placeOf }
+  const hidden = (found: readonly Fault[]) => found.map((fault) => hideSecret(fault, source.text))
+  if (faults.length > 0) return { value: undefined, faults: hidden(faults), placeOf }
 
   const parsed = schema.safeParse(dropNulls(document.toJS()) ?? {}, { reportInput: true })
   if (parsed.success) return { value: parsed.data, faults: [], placeOf }
   return {
     value: undefined,
-    faults: schemaFaults(parsed.error, schema, document, placeAt),
+    faults: hidden(schemaFaults(parsed.error, schema, document, placeAt)),
     placeOf,
   }
 }
@@ -248,7 +250,7 @@ function schemaFaults(
             ? params.found
             : missing
               ? 'nothing'
-              : shorten(JSON.stringify(issue.input)),
+              : shorten(showValue(issue.input)),
         expected: typeof params.expected === 'string' ? params.expected : expectation(issue),
         mend:
           typeof params.mend === 'string'

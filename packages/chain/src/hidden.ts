@@ -1,0 +1,30 @@
+import type { Fault } from './fault.ts'
+
+/*
+ * Faults are logged, printed, and told by endpoints that ask for no credentials. What was found is a
+ * part of the file: where that is, or stands beside, a secret, it is not shown.
+ */
+
+const SECRET_NAME = /(secret|password|hash|private_key)/i
+const SECRET_ON_LINE = /(secret|password|hash|private_key)[\w-]*["']?\s*:/i
+const HIDDEN = 'a value that is not shown'
+
+/** These name a key or a variable, never a value. */
+const NAMES_ONLY = new Set(['unknown_key', 'missing_key', 'variable_missing', 'duplicate_key'])
+
+/** The fault, without what it found when that may be a secret. */
+export function hideSecret(fault: Fault, text: string): Fault {
+  if (NAMES_ONLY.has(fault.code)) return fault
+  const name = fault.key.split('.').at(-1) ?? ''
+  const line = text.split('\n')[fault.at.line - 1] ?? ''
+  if (!SECRET_NAME.test(name) && !SECRET_ON_LINE.test(line)) return fault
+  const mend = fault.code === 'yaml_alias' ? 'put the value in quotes' : fault.mend
+  return { ...fault, found: HIDDEN, mend }
+}
+
+/** The value as JSON, without the secrets in it. */
+export function showValue(value: unknown): string | undefined {
+  return JSON.stringify(value, (name, inner) =>
+    SECRET_NAME.test(name) && inner !== null && typeof inner !== 'object' ? '…' : inner,
+  )
+}
