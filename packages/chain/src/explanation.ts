@@ -37,11 +37,16 @@ export function explain(
   const seen = OBSERVED_LINKS.map((judge) => judge(config, request)).filter(
     (link) => link !== undefined,
   )
-  const files = chain?.links ?? []
+  const login = request.route === undefined && request.path.startsWith('/auth/')
+  const files = (chain?.links ?? []).filter(({ link }) => !login || LOGIN_LINKS.has(link))
   const at = seen.findIndex(({ link }) => FILES_BEFORE.has(link))
   const split = at === -1 ? seen.length : at
   const links = [...seen.slice(0, split), ...files, ...seen.slice(split)]
-  return { request, links, broken: request.status < 400 ? undefined : firstBroken(seen, files) }
+  return {
+    request,
+    links,
+    broken: request.status < 400 ? undefined : firstBroken(seen, files, login),
+  }
 }
 
 /** Where a request comes to lean on the files' links. */
@@ -68,9 +73,16 @@ const OWN_BREAKS: ReadonlySet<string> = new Set([
 function firstBroken(
   seen: readonly LinkResult[],
   files: readonly LinkResult[],
+  login: boolean,
 ): BrokenLink | undefined {
   const isBroken = (link: LinkResult): link is BrokenLink => link.state === 'broken'
   const shown = seen.find(isBroken)
+  if (login) {
+    // Only the links of a login can explain a login; the store and the IdP's absence come first.
+    if (shown !== undefined && ['store', 'idp', 'client_authentication'].includes(shown.link))
+      return shown
+    return files.filter(isBroken).find(({ link }) => LOGIN_LINKS.has(link)) ?? shown
+  }
   if (shown === undefined) return undefined
   if (OWN_BREAKS.has(shown.link)) return shown
   const blamed = files

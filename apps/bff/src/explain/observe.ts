@@ -54,7 +54,7 @@ export function explainObservation(
 ): Explanation {
   const chain =
     observation.route === undefined
-      ? observation.problem === 'LOGIN_FAILED'
+      ? observation.path.startsWith('/auth/')
         ? config.chains.values().next().value
         : undefined
       : config.chains.get(observation.route)

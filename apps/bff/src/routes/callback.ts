@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { mintEagerly } from '../login/eager.ts'
 import { loginCookieTag } from '../login/logins.ts'
 import { readCookie, writeCookie } from '../session/cookie.ts'
-import { noteRefusal, type RouteDeps } from './deps.ts'
+import { noteIdpAnswer, type RouteDeps } from './deps.ts'
 
 /** OpenID Connect Core §3.1.2.6: a login that only a person can complete. */
 const NEEDS_PERSON = new Set([
@@ -60,6 +60,7 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
     }
 
     const answer = await deps.idp().completeLogin(url, login.secrets, deps.clock())
+    if (answer.kind !== 'ok') noteIdpAnswer(deps, request, answer)
     if (answer.kind === 'unavailable') {
       deps.log.warn(
         { correlation_id: request.id, reason: answer.reason },
@@ -74,7 +75,6 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       )
     }
     if (answer.kind === 'refused') {
-      noteRefusal(deps, request, answer)
       deps.log.warn(
         { correlation_id: request.id, error: answer.error, description: answer.description },
         'LOGIN_FAILED at callback',

@@ -9,7 +9,7 @@ import type { Exchange } from '../proxy/exchange.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { UserAssertion } from '../tokens/assertion.ts'
 import type { TokenBroker } from '../tokens/broker.ts'
-import type { Idp } from '../tokens/idp.ts'
+import type { Idp, IdpAway, IdpRefusal } from '../tokens/idp.ts'
 
 /** What the BFF's own endpoints work with. */
 export interface RouteDeps {
@@ -34,17 +34,20 @@ export interface RouteDeps {
   ) => Promise<{ resource?: string; authorization_servers?: readonly string[] }>
 }
 
-/** Remembers the IdP's refusal of a login, so that it can be explained. */
-export function noteRefusal(
+/** Remembers what the IdP answered to a login that failed, so that it can be explained. */
+export function noteIdpAnswer(
   deps: Pick<RouteDeps, 'exchangeOf'>,
   request: { raw: IncomingMessage },
-  refusal: { error: string; description: string | undefined },
+  answer: IdpRefusal | IdpAway,
 ): void {
   const exchange = deps.exchangeOf(request.raw)
   if (exchange === undefined) return
-  exchange.token = {
-    source: 'none',
-    idp_error: refusal.error,
-    ...(refusal.description === undefined ? {} : { idp_description: refusal.description }),
-  }
+  exchange.token =
+    answer.kind === 'unavailable'
+      ? { source: 'none', idp_away: answer.reason }
+      : {
+          source: 'none',
+          idp_error: answer.error,
+          ...(answer.description === undefined ? {} : { idp_description: answer.description }),
+        }
 }

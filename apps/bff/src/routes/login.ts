@@ -7,7 +7,7 @@ import { LOGIN_SECONDS, loginCookieTag } from '../login/logins.ts'
 import { loginRequestOf } from '../login/reauthorize.ts'
 import { readReturnTo } from '../login/return-to.ts'
 import { cookieNames, readCookie, writeCookie } from '../session/cookie.ts'
-import { noteRefusal, type RouteDeps } from './deps.ts'
+import { noteIdpAnswer, type RouteDeps } from './deps.ts'
 
 const query = z.object({
   return_to: z.string().optional(),
@@ -63,6 +63,7 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
       // After a logout the next login asks for the password, even if the IdP was not told.
       prompt: parsed.data.prompt ?? (loggedOut ? 'login' : undefined),
     })
+    if (started.kind !== 'ok') noteIdpAnswer(deps, request, started)
     if (started.kind === 'unavailable') {
       deps.log.warn(
         { correlation_id: request.id, reason: started.reason },
@@ -77,7 +78,6 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
         { correlation_id: request.id, error: started.error, description: started.description },
         'LOGIN_FAILED the IdP refuses to begin a login',
       )
-      noteRefusal(deps, request, started)
       throw new ProblemError(
         'LOGIN_FAILED',
         `the identity provider refuses to begin a sign-in (${started.error})`,

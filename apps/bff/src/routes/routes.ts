@@ -39,7 +39,10 @@ export async function buildRoutes(
   app.setErrorHandler((error, request, reply) => {
     const failure = problemFrom(error)
     const exchange = deps.exchangeOf(request.raw)
-    if (exchange !== undefined) exchange.problem = failure.code
+    if (exchange !== undefined) {
+      exchange.problem = failure.code
+      if (error instanceof StoreUnavailable) exchange.storeFault = error.message
+    }
     if (failure.code === 'INTERNAL') {
       deps.log.error({ err: error, correlation_id: request.id }, 'request failed')
     }

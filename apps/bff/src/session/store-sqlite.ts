@@ -25,7 +25,7 @@ CREATE INDEX IF NOT EXISTS logins_expiry ON logins (expires_at);
 export function openSqliteStore(path: string): SessionStore {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const db = new DatabaseSync(path)
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000')
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 500')
   db.exec(SCHEMA)
 
   const readSession = db.prepare(

@@ -156,7 +156,8 @@ export class TokenBroker {
       ),
       configVersion,
     }
-    await this.#sessions.keepToken(session, kept)
+    // This process has it; a store that is away costs the others one mint, not this user the answer.
+    await this.#sessions.keepToken(session, kept).catch(() => {})
     return { kind: 'token', token: kept, minted: true }
   }
 

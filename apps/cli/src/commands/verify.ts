@@ -60,9 +60,11 @@ export async function verify(args: string[]): Promise<number> {
   const routes = await api.routes()
   const rows = await Promise.all(routes.map((route) => verifyRoute(visitor, api, route)))
   const backends = (await api.backends()).filter(({ link }) => link?.state === 'broken')
-  const faulty = rows.some(({ broken }) => broken !== undefined) || backends.length > 0
+  const config = await api.config()
+  const faulty =
+    config.refused || rows.some(({ broken }) => broken !== undefined) || backends.length > 0
   if (values.json) {
-    process.stdout.write(`${JSON.stringify({ routes: rows, backends }, null, 2)}\n`)
+    process.stdout.write(`${JSON.stringify({ config, routes: rows, backends }, null, 2)}\n`)
   } else {
     process.stdout.write(renderRows(rows))
     for (const { service, link } of backends) {

@@ -35,6 +35,10 @@ export class AdminApi {
     return body.backends
   }
 
+  async config(): Promise<AdminConfig> {
+    return (await this.#read(await this.#get('/admin/config'))) as AdminConfig
+  }
+
   async routes(): Promise<AdminRoute[]> {
     const body = (await this.#read(await this.#get('/admin/routes'))) as { routes: AdminRoute[] }
     return body.routes
@@ -53,6 +57,14 @@ export class AdminApi {
       `the administrators' API answers ${response.status} ${code ?? ''}: ${detail ?? ''}; give --token-file with the token of admin.token, or sign in as an administrator`,
     )
   }
+}
+
+/** The state of the BFF's live configuration. */
+export interface AdminConfig {
+  version: string
+  /** The files on disk are malformed: what is in force is older than they are. */
+  refused: boolean
+  faults: string[]
 }
 
 /** A route as the BFF serves it. */
