@@ -3,6 +3,7 @@ import { httpUrl, listenSchema } from './schema.ts'
 
 /** What every backend's settings say of the tokens that it takes. */
 export const backendAuthSchema = z.strictObject({
+  /** The issuer whose tokens are taken. */
   issuer: httpUrl,
   /** Exactly what a token's `aud` must be. */
   audience: z.string().min(1),

@@ -26,10 +26,13 @@ const serviceSchema = z.strictObject({
 })
 
 export const routeSchema = z.strictObject({
+  /** Name of the route in logs, events and faults; each once. */
   id: z.string().min(1),
+  /** For the reader of the file. */
   description: z.string().optional(),
   /** Pattern: literals, `{name}`, and `*` at the end, captured as `{path}`. */
   path: z.string().min(1),
+  /** The service, as `services`, `service_audiences` and `service_scopes` name it. */
   target_service: z.string().superRefine((value, ctx) => {
     if (value === 'internal') ctx.addIssue(notImplemented('target_service: internal'))
   }),
@@ -37,7 +40,9 @@ export const routeSchema = z.strictObject({
   upstream_path: z.string().startsWith('/').optional(),
   /** Default: every method. */
   methods: z.array(z.enum(METHODS)).min(1).optional(),
+  /** Who may call: holders of a session, of an access token for the service, or everybody. */
   auth: z.enum(['session', 'bearer', 'none']),
+  /** Only `none`: `pdp` is refused until it decides. */
   authz: z
     .string()
     .superRefine((value, ctx) => {
@@ -57,9 +62,13 @@ export const routeSchema = z.strictObject({
 
 /** `ServiceConfigs/BFF/config/routes.yaml`. */
 export const bffRoutesSchema = z.strictObject({
+  /** For the reader of the file. */
   version: z.union([z.string(), z.number()]).optional(),
+  /** For the reader of the file. */
   description: z.string().optional(),
+  /** Where each backend is. */
   services: z.record(z.string(), serviceSchema),
+  /** The most specific path wins, whatever the order. */
   routes: z.array(routeSchema),
 })
 

@@ -16,6 +16,7 @@ const scopeList = z.union([scopeText.transform((text) => text.split(' ')), z.arr
 export const serviceScopesSchema = z.union([
   scopeList.transform((scopes) => ({ scopes, requires: 'all' as const })),
   z.strictObject({
+    /** What the token is asked for. */
     scopes: scopeList,
     /** `all`: the token must carry each. `any`: one is enough. */
     requires: z.enum(['all', 'any']).default('all'),
@@ -25,7 +26,12 @@ export const serviceScopesSchema = z.union([
 /** V1, deprecated: `service_tokens`. Its list means any of them (the brief joins it with `|`). */
 const serviceTokensSchema = z.record(
   z.string(),
-  z.strictObject({ audience: z.string().min(1), scopes: z.array(scopeToken).default([]) }),
+  z.strictObject({
+    /** As in `service_audiences`, and equal to it where both are given. */
+    audience: z.string().min(1),
+    /** Any of these is enough. */
+    scopes: z.array(scopeToken).default([]),
+  }),
 )
 
 /** `ServiceConfigs/BFF/config/settings.yaml`. */
@@ -38,10 +44,13 @@ export const bffSettingsSchema = z.strictObject({
     trusted_proxies: z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()])).default([]),
   }),
   auth: z.strictObject({
+    /** The IdP's `iss`, exactly; https unless it is this machine. */
     issuer: httpUrl,
+    /** The BFF's entry in the IdP's clients.yaml. */
     client_id: z.string().min(1),
     /** The secret, or `file:PATH`. */
     client_secret: z.string().min(1),
+    /** How the secret is presented. */
     token_endpoint_auth_method: z
       .enum(['client_secret_basic', 'client_secret_post'])
       .default('client_secret_basic'),
@@ -61,9 +70,13 @@ export const bffSettingsSchema = z.strictObject({
     jwks_url: notYet('auth.jwks_url'),
     dev_mode_enabled: notYet('auth.dev_mode_enabled'),
   }),
+  /** By service: exactly what its tokens' `aud` must be. A service without an entry gets no token. */
   service_audiences: z.record(z.string(), z.string().min(1)).default({}),
+  /** By service: the scopes of its token, as a text, a list, or a list with `requires`. */
   service_scopes: z.record(z.string(), serviceScopesSchema).default({}),
+  /** By service: how its token is obtained; default `token_exchange`. */
   service_mint: z.record(z.string(), z.enum(MINT_METHODS)).default({}),
+  /** Deprecated (V1): audience and scopes of a service in one entry. */
   service_tokens: serviceTokensSchema.optional(),
   session: z.strictObject({
     /** Default: `__Host-bff_session`, or `bff_session` when a cookie domain is set. */
@@ -75,6 +88,7 @@ export const bffSettingsSchema = z.strictObject({
     cookie_suffix: z
       .union([z.string().regex(/^[A-Za-z0-9_-]+$/), z.int().transform(String)])
       .optional(),
+    /** Shares the session cookie with the hosts below this domain, and gives up `__Host-`. */
     cookie_domain: z.string().min(1).optional(),
     /** Ends a session after this many seconds without a request. */
     idle_seconds: z.int().min(60).default(1800),
@@ -82,6 +96,7 @@ export const bffSettingsSchema = z.strictObject({
     absolute_seconds: z.int().min(60).default(28_800),
   }),
   store: z.strictObject({
+    /** The SQLite file of the sessions. */
     path: z.string().min(1),
     /** Key of the store, ≥ 32 characters, or `file:PATH`. */
     key: z.string().min(1),
@@ -96,12 +111,19 @@ export const bffSettingsSchema = z.strictObject({
   /** Where access and decision events go; absent: nowhere. */
   events: z
     .strictObject({
+      /** The SQLite file of events that are not yet acknowledged. */
       queue: z.string().min(1),
       /** The service that takes them, at `/api/v1/analytics/events`. */
       service: z.string().min(1),
     })
     .optional(),
-  admin: z.strictObject({ token: z.string().min(1) }).optional(),
+  /** Absent: only sessions with the role `admin` reach `/admin`. */
+  admin: z
+    .strictObject({
+      /** The administrator's token for tools, or `file:PATH`. */
+      token: z.string().min(1),
+    })
+    .optional(),
   /** The IdP's config directory, relative to this file, where it may be read. */
   idp_config_dir: z.string().min(1).optional(),
   authz: notYet('authz'),

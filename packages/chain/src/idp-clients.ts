@@ -6,14 +6,22 @@ export const idpClientSchema = z.strictObject({
   enabled: z.boolean().default(true),
   /** The secret, or `file:PATH`. */
   client_secret: z.string().min(1).optional(),
+  /** How the client proves itself at the token endpoint. */
   token_endpoint_auth_method: z
     .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt'])
     .default('client_secret_basic'),
   /** Public keys for `private_key_jwt`. */
-  jwks: z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())) }).optional(),
+  jwks: z
+    .strictObject({
+      /** JWKs (RFC 7517). */
+      keys: z.array(z.record(z.string(), z.unknown())),
+    })
+    .optional(),
+  /** Where these keys are published, in place of `jwks`. */
   jwks_uri: httpUrl.optional(),
   /** Ours: no consent page. */
   first_party: z.boolean().default(false),
+  /** The ways in which it may obtain tokens. */
   grant_types: z.array(
     z.enum([
       'authorization_code',
@@ -22,7 +30,9 @@ export const idpClientSchema = z.strictObject({
       'urn:ietf:params:oauth:grant-type:token-exchange',
     ]),
   ),
+  /** Where a login may return to; compared exactly. */
   redirect_uris: z.array(httpUrl).default([]),
+  /** Where a logout may return to; compared exactly. */
   post_logout_redirect_uris: z.array(httpUrl).default([]),
   /** What the client may ask for. */
   scopes: z.array(scopeToken),

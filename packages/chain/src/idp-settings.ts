@@ -3,6 +3,7 @@ import { httpUrl, listenSchema, scopeToken } from './schema.ts'
 
 /** `token.audience_mappings.scope_mappings[]`: which audiences a granted scope leads to. */
 export const scopeMappingSchema = z.strictObject({
+  /** The scope that leads there. */
   scope: scopeToken,
   /** Compared exactly, never normalised: `empowernow` is one, and a trailing slash makes another. */
   audiences: z.array(z.string().min(1)).default([]),
@@ -26,7 +27,10 @@ export const idpSettingsSchema = z.strictObject({
     login_seconds: z.int().min(60).default(604_800),
     /** The audience of a token for which nobody named a resource. */
     default_audience: z.string().min(1).default('empowernow'),
-    audience_mappings: z.strictObject({ scope_mappings: z.array(scopeMappingSchema) }),
+    audience_mappings: z.strictObject({
+      /** A token may carry an audience only when a granted scope, or one it implies, leads there. */
+      scope_mappings: z.array(scopeMappingSchema),
+    }),
   }),
   accounts: z.strictObject({
     /** The users' file: names, roles and password hashes. */

@@ -83,6 +83,7 @@ export const scopeToken = z
   .regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/, 'one scope (RFC 6749 §3.3)')
 
 export const listenSchema = {
+  /** The address to listen on. */
   host: z.string().min(1).default('127.0.0.1'),
   /** 0 takes a free port. */
   port: z.int().min(0).max(65_535),
