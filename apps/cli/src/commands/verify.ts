@@ -74,6 +74,11 @@ export async function verify(args: string[]): Promise<number> {
         )
       }
     }
+    if (config.refused) {
+      process.stdout.write(
+        `\nThe files on disk are refused; version ${config.version} stays in force:\n  ${config.faults.join('\n  ')}\n`,
+      )
+    }
     process.stdout.write(
       faulty ? '\nFaults were found.\n' : '\nEvery route that was tried works.\n',
     )
