@@ -165,16 +165,15 @@ test('faults of routes.yaml', async (t) => {
 })
 
 test('a conflict of routes names both and the line of the other', () => {
-  const { faults } = readBridgeConfig(
-    shipped({
-      [ROUTES]: append('  - {id: late, path: /api/crud/*, target_service: x, auth: none}'),
-    }),
-    {},
-  )
+  const sources = shipped({
+    [ROUTES]: append('  - {id: late, path: /api/crud/*, target_service: x, auth: none}'),
+  })
+  const line = 1 + sources.routes.text.split('\n').indexOf('    path: /api/crud/*')
+  const { faults } = readBridgeConfig(sources, {})
   assert.deepEqual(
     faults.map(formatFault).map((text) => text.replace(/^[^ ]+ /, '')),
     [
-      'routes.2.path: found the route "late", which matches the same paths and methods as "api-crud" (line 23); expected at most one route for each path and method. Mend: delete "late" or "api-crud", or give them different methods [route_shadowed]',
+      `routes.2.path: found the route "late", which matches the same paths and methods as "api-crud" (line ${line}); expected at most one route for each path and method. Mend: delete "late" or "api-crud", or give them different methods [route_shadowed]`,
     ],
   )
 })
