@@ -1,24 +1,27 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BffConfig, readBffConfig } from '@audience-bridge/bff/config.ts'
-import { readDocument } from '@audience-bridge/chain/document.ts'
+import { readDocument, type SourceFile } from '@audience-bridge/chain/document.ts'
 import { formatFaults } from '@audience-bridge/chain/fault.ts'
 import { idpClientsSchema } from '@audience-bridge/chain/idp-clients.ts'
 import { idpSettingsSchema } from '@audience-bridge/chain/idp-settings.ts'
 import { readSecret } from '@audience-bridge/kit/secret.ts'
+import type { GatewayOptions } from './gateway.ts'
 
-/** @param upstreams base URLs by service, in place of those of routes.yaml. */
 export function readGatewayConfig(
   directory: string,
   env: Record<string, string>,
-  upstreams: Record<string, string> = {},
+  {
+    upstreams = {},
+    withoutIdpFiles = false,
+  }: Pick<GatewayOptions, 'upstreams' | 'withoutIdpFiles'>,
 ): BffConfig {
   const read = (name: string) => ({ file: name, text: readFileSync(join(directory, name), 'utf8') })
   const { config, faults } = readBffConfig(
     {
       routes: read('BFF/config/routes.yaml'),
       settings: read('BFF/config/settings.yaml'),
-      idp: { settings: read('IdP/config/settings.yaml'), clients: read('IdP/config/clients.yaml') },
+      ...(withoutIdpFiles ? {} : { idp: readIdpFiles(read) }),
     },
     env,
     readSecret,
@@ -28,6 +31,11 @@ export function readGatewayConfig(
   for (const [service, url] of Object.entries(upstreams)) bases.set(service, new URL(url))
   return { ...config, bases }
 }
+
+const readIdpFiles = (read: (name: string) => SourceFile) => ({
+  settings: read('IdP/config/settings.yaml'),
+  clients: read('IdP/config/clients.yaml'),
+})
 
 export function readIdpConfig(directory: string, env: Record<string, string>) {
   const read = (name: string) => {

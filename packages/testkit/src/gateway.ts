@@ -33,6 +33,8 @@ export interface GatewayOptions {
   upstreams?: Record<string, string>
   /** Seconds since the epoch. */
   clock?: () => number
+  /** The BFF cannot read the IdP's files (`idp_config_dir`). */
+  withoutIdpFiles?: boolean
   /** More of the environment that the files are read with. */
   env?: Record<string, string>
 }
@@ -65,6 +67,10 @@ export interface Gateway {
   restartIdp(edits?: Edits): Promise<void>
   /** The visitor's session as the store holds it, or undefined when it has none. */
   openSession(who: Visitor): Promise<OpenedSession | undefined>
+  /** A call of the IdP's token endpoint as the client `bff-server`. */
+  askIdp(endpoint: 'token' | 'revoke', form: Record<string, string>): Promise<Response>
+  /** Revokes a token at the IdP, behind the BFF's back. */
+  revoke(token: string): Promise<void>
   /** Keeps a text that a browser or a log got, for the search for leaks. */
   hear(where: string, text: string): void
   /** Stops and starts the BFF over the same store, after edits of the files. */
@@ -89,7 +95,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
 
   const logs: Record<string, unknown>[] = []
   const idpLogs: Record<string, unknown>[] = []
-  let config = readGatewayConfig(configDirectory, env, options.upstreams)
+  let config = readGatewayConfig(configDirectory, env, options)
   let idp: Awaited<ReturnType<typeof buildIdp>> | undefined
   let bff: Awaited<ReturnType<typeof buildBff>> | undefined
 
@@ -201,9 +207,19 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       await store.close()
     }
   }
+  const idpOrigin = `http://localhost:${base + 1}`
+  const askIdp = (endpoint: string, form: Record<string, string>) => {
+    const { clientId, clientSecret } = config.idp
+    const basic = Buffer.from(`${clientId}:${clientSecret}`).toString('base64')
+    return fetch(`${idpOrigin}/api/oidc/${endpoint}`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${basic}` },
+      body: new URLSearchParams(form),
+    })
+  }
   return {
     bff: origin,
-    idp: `http://localhost:${base + 1}`,
+    idp: idpOrigin,
     configDirectory,
     dataDirectory: data,
     config: () => config,
@@ -226,11 +242,16 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       await startIdp()
     },
     openSession,
+    askIdp,
+    async revoke(token) {
+      const response = await askIdp('revoke', { token })
+      if (response.status !== 200) throw new Error(`revocation ended with ${response.status}`)
+    },
     hear: (where, text) => void heard.push({ where, text }),
     async restartBff(edits = {}) {
       await stopBff()
       editConfig(configDirectory, edits)
-      config = readGatewayConfig(configDirectory, env, options.upstreams)
+      config = readGatewayConfig(configDirectory, env, options)
       await startBff()
     },
     adminToken: readSecret(`file:${join(secretDirectory, 'admin.token')}`),
