@@ -83,6 +83,10 @@ async function tokenRejected(
       first.body.on('error', () => {}).resume()
       if (second.kind !== 'response' || second.status !== 401) return finish(deps, exchange, second)
       answer = second
+    } else if (renewed.code === 'SESSION_EXPIRED') {
+      // The IdP has ended the login, and the backend knew it first.
+      first.body.on('error', () => {}).resume()
+      return sendProblem(exchange, renewed.code, renewed.detail, renewed.more)
     }
   }
   answer.body.on('error', () => {}).resume()
