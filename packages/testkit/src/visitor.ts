@@ -63,8 +63,16 @@ export class Visitor {
     return this.follow(begun)
   }
 
-  /** Fills the form of `page` and goes on to the BFF's redirect after the callback. */
-  async submitLogin(page: Response, { username, password }: Credentials): Promise<Response> {
+  /**
+   * Fills the form of `page` and goes on to the BFF's answer to the callback.
+   *
+   * @param beforeCallback what happens while the browser is on its way back from the IdP.
+   */
+  async submitLogin(
+    page: Response,
+    { username, password }: Credentials,
+    beforeCallback?: (callback: URL) => Promise<void> | void,
+  ): Promise<Response> {
     const form = findLoginForm(await page.text(), new URL(page.url))
     if (form === undefined) throw new Error(`no login form at ${page.url} (${page.status})`)
     const posted = await this.fetch(form.action.href, {
@@ -77,7 +85,9 @@ export class Visitor {
       const location = response.headers.get('location')
       if (location === null) return response
       if (new URL(response.url).pathname === '/auth/callback') return response
-      response = await this.fetch(new URL(location, response.url).href)
+      const next = new URL(location, response.url)
+      if (next.pathname === '/auth/callback') await beforeCallback?.(next)
+      response = await this.fetch(next.href)
     }
     return response
   }
