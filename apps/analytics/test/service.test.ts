@@ -11,7 +11,7 @@ test('a token for another audience is refused with a challenge that names ours',
   assert.equal((body as { code: string }).code, 'TOKEN_INVALID')
   assert.equal(
     response.headers.get('www-authenticate'),
-    `Bearer realm="analytics", error="invalid_token", error_description="expected audience ${AUDIENCE}, found empowernow", resource_metadata="${AUDIENCE}/.well-known/oauth-protected-resource"`,
+    `Bearer realm="analytics", error="invalid_token", error_description="expected audience ${AUDIENCE}, found empowernow", reason="audience", resource_metadata="${AUDIENCE}/.well-known/oauth-protected-resource"`,
   )
 })
 
@@ -33,6 +33,37 @@ test('no token is 401 without an error, a token without the scope 403', async ()
     response.headers.get('www-authenticate') ?? '',
     /insufficient_scope.*scope="api.read"/,
   )
+})
+
+test('every answer of a protected endpoint reports the least scope that the call needed', async (t) => {
+  const events = '/api/v1/analytics/events'
+  const cases: [name: string, path: string, init: RequestInit & { scope?: string }, string][] = [
+    ['200 to a broader token', PATH, { scope: 'application.all' }, '200 api.read'],
+    ['400', `${PATH}?colour=red`, {}, '400 api.read'],
+    ['403', PATH, { scope: 'api.write' }, '403 api.read'],
+    [
+      '403 to a broader token',
+      events,
+      { method: 'POST', scope: 'application.all' },
+      '403 api.write',
+    ],
+    ['415', events, { method: 'POST', body: 'a' }, '415 api.write'],
+    ['404, which is the same for everybody', `${PATH}/none`, {}, '404 ""'],
+    ['405, which is the same for everybody', PATH, { method: 'PUT' }, '405 ""'],
+  ]
+  for (const [name, path, { scope, ...init }, expected] of cases) {
+    await t.test(name, async () => {
+      const token = await world.token(scope === undefined ? {} : { scope })
+      const headers = { authorization: `Bearer ${token}` }
+      const response = await fetch(world.origin + path, { ...init, headers })
+      await response.body?.cancel()
+      assert.equal(`${response.status} ${response.headers.get('x-required-scope')}`, expected)
+    })
+  }
+  await t.test('401 without a token', async () => {
+    const response = await fetch(world.origin + PATH)
+    assert.equal(response.headers.get('x-required-scope'), 'api.read')
+  })
 })
 
 test('either read scope suffices', async () => {

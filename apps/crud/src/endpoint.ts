@@ -1,5 +1,5 @@
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
-import { requireScopes } from '@audience-bridge/resource-server/scopes.ts'
+import { requiredScope, requireScopes } from '@audience-bridge/resource-server/scopes.ts'
 import type { TokenVerifier, VerifiedToken } from '@audience-bridge/resource-server/verifier.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
@@ -22,7 +22,8 @@ export interface Endpoint {
 }
 
 /**
- * Registers what `url` can do; every other method answers 405 with `Allow`.
+ * Registers what `url` can do; every other method answers 405 with `Allow`. Every answer reports the
+ * scope that the call needed.
  */
 export function resource(
   app: FastifyInstance,
@@ -38,14 +39,17 @@ export function resource(
         method,
         url,
         // Before the body is read: nobody without a token makes us hold 10 MB.
-        onRequest: async (request: FastifyRequest) => {
-          request.token = await authorize(verifier, request, endpoint.needs)
+        onRequest: async (request: FastifyRequest, reply: FastifyReply) => {
+          const { needs } = endpoint
+          reply.headers(requiredScope(needs === 'token' ? undefined : { anyOf: SCOPES[needs] }))
+          request.token = await authorize(verifier, request, needs)
         },
         handler: (request, reply) => endpoint.handle(request, tokenOf(request), reply),
       })
       continue
     }
-    const refuse = async () => {
+    const refuse = async (_request: FastifyRequest, reply: FastifyReply) => {
+      reply.headers(requiredScope(undefined))
       throw new ProblemError('METHOD_NOT_ALLOWED', `${method} is not one of ${allow}`, {
         headers: { allow },
       })

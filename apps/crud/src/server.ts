@@ -3,6 +3,7 @@ import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
 import { protectedResourceMetadata } from '@audience-bridge/resource-server/metadata.ts'
+import { requiredScope } from '@audience-bridge/resource-server/scopes.ts'
 import { createTokenVerifier } from '@audience-bridge/resource-server/verifier.ts'
 import { type FastifyInstance, fastify } from 'fastify'
 import { openDatabase } from './database.ts'
@@ -55,7 +56,8 @@ export function buildCrud({ auth, path, outbox, log }: CrudDeps): FastifyInstanc
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
   })
   app.setErrorHandler((error: Error, request, reply) => sendProblem(error, request, reply, log))
-  app.setNotFoundHandler(() => {
+  app.setNotFoundHandler((_request, reply) => {
+    reply.headers(requiredScope(undefined))
     throw new ProblemError('NOT_FOUND', 'there is nothing at this path')
   })
   app.addHook('onClose', async () => {

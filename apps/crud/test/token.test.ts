@@ -84,6 +84,27 @@ test('what a token must be', async (t) => {
   }
 })
 
+test('every answer reports the least scope that the call needed', async (t) => {
+  const crud = await startCrud(t)
+  const cases: [method: string, path: string, scope: string, expected: string][] = [
+    ['GET', '/api/projects', 'crud.read', '200 crud.read'],
+    ['GET', '/api/projects', 'application.all', '200 crud.read'],
+    ['GET', '/api/projects', 'crud.write', '403 crud.read'],
+    ['POST', '/api/projects', 'crud.read', '403 crud.write'],
+    ['POST', '/api/projects', 'application.all', '400 crud.write'],
+    ['GET', '/api/projects/none', 'application.all', '404 crud.read'],
+    ['GET', '/api/whoami', 'crud.read', '200 ""'],
+    ['DELETE', '/api/whoami', 'crud.read', '405 ""'],
+    ['GET', '/api/none', 'crud.read', '404 ""'],
+  ]
+  for (const [method, path, scope, expected] of cases) {
+    await t.test(`${method} ${path} with ${scope}: ${expected}`, async () => {
+      const { status, headers } = await crud.call(method, path, { scope })
+      assert.equal(`${status} ${headers.get('x-required-scope')}`, expected)
+    })
+  }
+})
+
 test('whoami says what the token says, and not the token', async (t) => {
   const crud = await startCrud(t)
   const { status, body } = await crud.call('GET', '/api/whoami', { roles: ['admin'] })

@@ -1,9 +1,29 @@
+/**
+ * Why a token was refused, for machines: `error="invalid_token"` is the same for a dozen causes with
+ * a dozen mends. An extension parameter of the challenge (RFC 9110 §11.2 lets a recipient ignore it).
+ * The values are API: never rename or reuse one.
+ */
+export type RefusalReason =
+  /** `aud` is not exactly this service. */
+  | 'audience'
+  | 'issuer'
+  /** Signed with a key that the issuer does not publish, as far as this service has read. */
+  | 'key_unknown'
+  | 'signature'
+  | 'expired'
+  | 'not_yet_valid'
+  /** No access token, or one that is bound to a key. */
+  | 'type'
+  /** No signed JWT with the claims that it must have, or no single token. */
+  | 'malformed'
+
 /** What a 401 or 403 says in `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1). */
 export interface Challenge {
   realm?: string | undefined
   /** Absent when the request carried no credentials at all (RFC 6750 §3.1). */
   error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope' | undefined
   description?: string | undefined
+  reason?: RefusalReason | undefined
   /** The scope that would do; the least one where several would. */
   scope?: string | undefined
   /** Where the protected resource's metadata are. */
@@ -30,6 +50,7 @@ export function renderChallenge(challenge: Challenge): string {
     ['realm', challenge.realm],
     ['error', challenge.error],
     ['error_description', challenge.description],
+    ['reason', challenge.reason],
     ['scope', challenge.scope],
     ['resource_metadata', challenge.resourceMetadata],
   ]

@@ -1,7 +1,7 @@
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 import { mismatchText } from './audience.ts'
 import { createResultCache } from './cache.ts'
-import { renderChallenge } from './challenge.ts'
+import { type RefusalReason, renderChallenge } from './challenge.ts'
 import { createKeySource, KeysUnavailable } from './keys.ts'
 import { metadataUrl } from './metadata.ts'
 
@@ -29,6 +29,8 @@ export type Verification =
       /** Undefined when no bearer token was presented (RFC 6750 §3.1). */
       error: 'invalid_request' | 'invalid_token' | undefined
       description: string
+      /** Undefined exactly when `error` is. */
+      reason: RefusalReason | undefined
       /** The value of `WWW-Authenticate`. */
       challenge: string
     }
@@ -75,16 +77,30 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
   })
 
   function refuse(
-    error: 'invalid_request' | 'invalid_token' | undefined,
-    description: string,
+    error: 'invalid_request' | 'invalid_token',
+    { reason, description }: Refusal,
   ): Verification {
     const challenge = renderChallenge({
       realm: options.realm,
       error,
-      ...(error === undefined ? {} : { description }),
+      description,
+      reason,
       resourceMetadata,
     })
-    return { kind: 'refused', status: 401, error, description, challenge }
+    return { kind: 'refused', status: 401, error, description, reason, challenge }
+  }
+
+  /** RFC 6750 §3.1: who sent no token is told how to send one, and of no error. */
+  function askForToken(description: string): Verification {
+    const challenge = renderChallenge({ realm: options.realm, resourceMetadata })
+    return {
+      kind: 'refused',
+      status: 401,
+      error: undefined,
+      description,
+      reason: undefined,
+      challenge,
+    }
   }
 
   async function check(jwt: string): Promise<Verification> {
@@ -108,13 +124,23 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
       throw cause
     }
     const mismatch = mismatchText(payload.aud, audience)
-    if (mismatch !== undefined) return refuse('invalid_token', mismatch)
+    if (mismatch !== undefined) {
+      return refuse('invalid_token', { reason: 'audience', description: mismatch })
+    }
     // A stolen DPoP- or certificate-bound token must be worthless as a plain bearer (RFC 9449 §7.2).
     if (payload.cnf !== undefined) {
-      return refuse('invalid_token', 'the token is bound to a key and cannot be used as a bearer')
+      return refuse('invalid_token', {
+        reason: 'type',
+        description: 'the token is bound to a key and cannot be used as a bearer',
+      })
     }
     const token = readToken(payload)
-    if (token === undefined) return refuse('invalid_token', 'the token names no subject')
+    if (token === undefined) {
+      return refuse('invalid_token', {
+        reason: 'malformed',
+        description: 'the token names no subject',
+      })
+    }
     cache.put(jwt, token, token.expiresAt)
     return { kind: 'verified', token }
   }
@@ -122,15 +148,18 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
   return {
     async verify(authorization) {
       if (authorization === undefined) {
-        return refuse(undefined, 'an access token is required: Authorization: Bearer <token>')
+        return askForToken('an access token is required: Authorization: Bearer <token>')
       }
       if (!/^Bearer(?: |$)/i.test(authorization)) {
-        return refuse(undefined, 'the Authorization header is not of the Bearer scheme')
+        return askForToken('the Authorization header is not of the Bearer scheme')
       }
       // Two tokens in one header: whoever checks the first and uses the second is fooled.
       const jwt = BEARER.exec(authorization)?.[1]
       if (jwt === undefined) {
-        return refuse('invalid_request', 'the Authorization header must be one Bearer token')
+        return refuse('invalid_request', {
+          reason: 'malformed',
+          description: 'the Authorization header must be one Bearer token',
+        })
       }
       const known = cache.get(jwt)
       return known === undefined ? check(jwt) : { kind: 'verified', token: known }
@@ -138,25 +167,42 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
   }
 }
 
+interface Refusal {
+  reason: RefusalReason
+  description: string
+}
+
 /** What to tell a caller; never a part of the token. */
-function describe(failure: errors.JOSEError, issuer: string): string {
-  if (failure instanceof errors.JWTExpired) return 'the token has expired'
+function describe(failure: errors.JOSEError, issuer: string): Refusal {
+  const because = (reason: RefusalReason, description: string) => ({ reason, description })
+  if (failure instanceof errors.JWTExpired) return because('expired', 'the token has expired')
   if (failure instanceof errors.JWTClaimValidationFailed) {
-    if (failure.claim === 'typ') return 'the token is no access token: its typ must be at+jwt'
-    if (failure.claim === 'iss') return `the token is of another issuer, expected ${issuer}`
-    if (failure.claim === 'nbf') return 'the token is not valid yet'
-    return `the claim ${failure.claim} of the token is missing or wrong`
+    switch (failure.claim) {
+      case 'typ':
+        return because('type', 'the token is no access token: its typ must be at+jwt')
+      case 'iss':
+        return because('issuer', `the token is of another issuer, expected ${issuer}`)
+      case 'nbf':
+        return because('not_yet_valid', 'the token is not valid yet')
+      case 'aud':
+        return because('audience', 'the claim aud of the token is missing or wrong')
+      default:
+        return because('malformed', `the claim ${failure.claim} of the token is missing or wrong`)
+    }
   }
   if (failure instanceof errors.JOSEAlgNotAllowed) {
-    return `the token's algorithm is not allowed; allowed are ${ALGORITHMS.join(', ')}`
+    return because(
+      'malformed',
+      `the token's algorithm is not allowed; allowed are ${ALGORITHMS.join(', ')}`,
+    )
   }
   if (failure instanceof errors.JWSSignatureVerificationFailed) {
-    return "the token's signature is wrong"
+    return because('signature', "the token's signature is wrong")
   }
   if (failure instanceof errors.JWKSNoMatchingKey) {
-    return `the token is signed with a key that ${issuer} does not publish`
+    return because('key_unknown', `the token is signed with a key that ${issuer} does not publish`)
   }
-  return 'the token is not a well-formed signed JWT'
+  return because('malformed', 'the token is not a well-formed signed JWT')
 }
 
 function readToken(claims: JWTPayload): VerifiedToken | undefined {

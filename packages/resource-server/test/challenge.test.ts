@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { renderChallenge } from '../src/challenge.ts'
 import { metadataUrl, protectedResourceMetadata } from '../src/metadata.ts'
-import { requireScopes } from '../src/scopes.ts'
+import { requiredScope, requireScopes } from '../src/scopes.ts'
 
 test('a challenge cannot be forged from inside a quoted value', () => {
   const challenge = renderChallenge({
@@ -20,9 +20,20 @@ test('a request without credentials is challenged without an error', () => {
   assert.equal(renderChallenge({ realm: 'crud' }), 'Bearer realm="crud"')
 })
 
-test('a token with any of the scopes passes', () => {
-  const token = { scopes: new Set(['openid', 'application.all']) }
-  assert.equal(requireScopes(token, { anyOf: ['api.read', 'application.all'] }).kind, 'granted')
+test('a token with any of the scopes passes, and the least one is reported', async (t) => {
+  const need = { anyOf: ['api.read', 'application.all'] } as const
+  for (const scopes of [['api.read'], ['openid', 'application.all'], [...need.anyOf]]) {
+    await t.test(scopes.join(' '), () => {
+      const check = requireScopes({ scopes: new Set(scopes) }, need)
+      assert.deepEqual(check, { kind: 'granted', required: 'api.read' })
+    })
+  }
+})
+
+test('what a call needed is one header, also when it needed nothing', () => {
+  const need = { anyOf: ['api.read', 'application.all'] } as const
+  assert.deepEqual(requiredScope(need), { 'x-required-scope': 'api.read' })
+  assert.deepEqual(requiredScope(undefined), { 'x-required-scope': '""' })
 })
 
 test('a token without the scope is refused with 403 and told the least scope that would do', () => {
@@ -33,6 +44,7 @@ test('a token without the scope is refused with 403 and told the least scope tha
   assert.equal(check.kind, 'refused')
   if (check.kind !== 'refused') return
   assert.equal(check.status, 403)
+  assert.equal(check.required, 'api.read')
   assert.equal(
     check.challenge,
     'Bearer realm="analytics", error="insufficient_scope", error_description="the token lacks the scope api.read or application.all; it has api.write", scope="api.read"',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { exportSPKI, importJWK, SignJWT } from 'jose'
+import type { RefusalReason } from '../src/challenge.ts'
 import { createTokenVerifier } from '../src/verifier.ts'
 import { makeSigner, type Signer, sign, startIssuer } from './issuer.ts'
 
@@ -92,73 +93,119 @@ async function selfSigned(w: World): Promise<string> {
 const ATTACKS: {
   attack: string
   token: (w: World) => Promise<string> | string
+  reason: RefusalReason
   says: RegExp
 }[] = [
   {
     attack: 'alg none',
+    reason: 'malformed',
     token: (w) => `${encode({ alg: 'none', typ: 'at+jwt' })}.${encode(w.claims)}.`,
     says: /algorithm is not allowed|well-formed/,
   },
-  { attack: 'HS256 with the public key as the secret', token: confused, says: /algorithm is not/ },
-  { attack: "a stranger's key sent along in the header", token: selfSigned, says: /signature/ },
+  {
+    attack: 'HS256 with the public key as the secret',
+    reason: 'malformed',
+    token: confused,
+    says: /algorithm is not/,
+  },
+  {
+    attack: "a stranger's key sent along in the header",
+    reason: 'signature',
+    token: selfSigned,
+    says: /signature/,
+  },
   {
     attack: 'an ID token of the same issuer',
+    reason: 'type',
     token: (w) => ok(w, {}, { typ: 'JWT' }),
     says: /no access token/,
   },
   {
     attack: 'several audiences, ours among them',
+    reason: 'audience',
     token: (w) => ok(w, { aud: [AUDIENCE, 'empowernow'] }),
     says: /expected audience https:\/\/analytics\.example alone, found 2/,
   },
   {
     attack: 'a trailing slash',
+    reason: 'audience',
     token: (w) => ok(w, { aud: `${AUDIENCE}/` }),
     says: /expected audience https:\/\/analytics\.example, found https:\/\/analytics\.example\/ \(they differ only by a trailing slash\)/,
   },
   {
     attack: 'another case',
+    reason: 'audience',
     token: (w) => ok(w, { aud: 'https://Analytics.example' }),
     says: /upper and lower case/,
   },
   {
     attack: 'another audience',
+    reason: 'audience',
     token: (w) => ok(w, { aud: 'empowernow' }),
     says: /expected audience https:\/\/analytics\.example, found empowernow$/,
   },
-  { attack: 'no audience', token: (w) => ok(w, { aud: undefined }), says: /claim aud/ },
-  { attack: 'an expired token', token: (w) => ok(w, { exp: NOW - 61 }), says: /expired/ },
-  { attack: 'no expiry', token: (w) => ok(w, { exp: undefined }), says: /claim exp/ },
+  {
+    attack: 'no audience',
+    reason: 'audience',
+    token: (w) => ok(w, { aud: undefined }),
+    says: /claim aud/,
+  },
+  {
+    attack: 'an expired token',
+    reason: 'expired',
+    token: (w) => ok(w, { exp: NOW - 61 }),
+    says: /expired/,
+  },
+  {
+    attack: 'no expiry',
+    reason: 'malformed',
+    token: (w) => ok(w, { exp: undefined }),
+    says: /claim exp/,
+  },
   {
     attack: 'a token of the future',
+    reason: 'not_yet_valid',
     token: (w) => ok(w, { nbf: NOW + 61 }),
     says: /not valid yet/,
   },
   {
     attack: 'another issuer',
+    reason: 'issuer',
     token: (w) => ok(w, { iss: `${w.issuer.issuer}/` }),
     says: /another issuer/,
   },
-  { attack: 'an unknown key id', token: (w) => ok(w, {}, { kid: 'k9' }), says: /does not publish/ },
-  { attack: 'an empty subject', token: (w) => ok(w, { sub: '' }), says: /no subject/ },
+  {
+    attack: 'an unknown key id',
+    reason: 'key_unknown',
+    token: (w) => ok(w, {}, { kid: 'k9' }),
+    says: /does not publish/,
+  },
+  {
+    attack: 'an empty subject',
+    reason: 'malformed',
+    token: (w) => ok(w, { sub: '' }),
+    says: /no subject/,
+  },
   {
     attack: 'a key-bound token used as a bearer',
+    reason: 'type',
     token: (w) => ok(w, { cnf: { jkt: 'x' } }),
     says: /bound to a key/,
   },
   {
     attack: 'a changed payload',
+    reason: 'signature',
     token: async (w) => {
       const [header, , signature] = (await ok(w)).split('.')
       return `${header}.${encode({ ...w.claims, sub: 'admin' })}.${signature}`
     },
     says: /signature/,
   },
-  { attack: 'no JWT at all', token: () => 'opaque', says: /well-formed/ },
+  { attack: 'no JWT at all', reason: 'malformed', token: () => 'opaque', says: /well-formed/ },
 ]
 
 test('an attack is refused with 401 invalid_token and says why', async (t) => {
-  for (const { attack, token, says } of ATTACKS) {
+  for (const { attack, token, reason, says } of ATTACKS) {
     await t.test(attack, async (t) => {
       const world = await setUp(t)
       const jwt = await token(world)
@@ -167,6 +214,8 @@ test('an attack is refused with 401 invalid_token and says why', async (t) => {
       if (result.kind !== 'refused') return
       assert.equal(result.error, 'invalid_token')
       assert.match(result.description, says)
+      assert.equal(result.reason, reason)
+      assert.ok(result.challenge.includes(`, reason="${reason}", `), result.challenge)
       assert.match(result.challenge, /^Bearer realm="analytics", error="invalid_token", /)
       assert.ok(result.challenge.endsWith(`resource_metadata="${METADATA}"`), result.challenge)
       assert.ok(!result.challenge.includes(jwt), 'the challenge repeats the token')
@@ -195,6 +244,8 @@ test('the Authorization header', async (t) => {
       if (result.kind !== 'refused') return
       assert.equal(result.error, error)
       assert.equal(result.challenge.includes('error='), error !== undefined)
+      assert.equal(result.reason, error === undefined ? undefined : 'malformed')
+      assert.equal(result.challenge.includes('reason="malformed"'), error !== undefined)
     })
   }
 })

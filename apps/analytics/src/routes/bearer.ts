@@ -1,8 +1,8 @@
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import { metadataUrl } from '@audience-bridge/resource-server/metadata.ts'
-import { requireScopes } from '@audience-bridge/resource-server/scopes.ts'
+import { requiredScope, requireScopes } from '@audience-bridge/resource-server/scopes.ts'
 import type { TokenVerifier, VerifiedToken } from '@audience-bridge/resource-server/verifier.ts'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** Reading: `api.read` is preferred, `application.all` keeps working (the brief's V1). */
 export const READ_SCOPES = ['api.read', 'application.all'] as const
@@ -13,16 +13,22 @@ export const REALM = 'analytics'
 
 export interface Bearer {
   /**
-   * The token of a request that may do what needs one of `anyOf`.
+   * The token of a request that may do what needs one of `anyOf`. Every answer then reports what was
+   * needed, refusals too.
    *
    * @throws ProblemError 401, 403 or 503, with the challenge of RFC 6750.
    */
-  authorize(request: FastifyRequest, anyOf: readonly [string, ...string[]]): Promise<VerifiedToken>
+  authorize(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    anyOf: readonly [string, ...string[]],
+  ): Promise<VerifiedToken>
 }
 
 export function createBearer(verifier: TokenVerifier, audience: string): Bearer {
   return {
-    async authorize(request, anyOf) {
+    async authorize(request, reply, anyOf) {
+      reply.headers(requiredScope({ anyOf }))
       const result = await verifier.verify(request.headers.authorization)
       if (result.kind === 'unavailable') {
         throw new ProblemError(

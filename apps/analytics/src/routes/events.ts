@@ -39,8 +39,8 @@ export function eventsRoute(
   }
   app.post('/api/v1/analytics/events', {
     bodyLimit: MAX_BODY_BYTES,
-    onRequest: async (request) => {
-      await deps.bearer.authorize(request, WRITE_SCOPES)
+    onRequest: async (request, reply) => {
+      await deps.bearer.authorize(request, reply, WRITE_SCOPES)
     },
     handler: async (request): Promise<IngestResponse> => {
       const items = request.body

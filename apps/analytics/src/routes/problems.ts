@@ -1,6 +1,7 @@
 import { ProblemError, problemHead } from '@audience-bridge/contracts/problem.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import { renderProblem } from '@audience-bridge/kit/problem.ts'
+import { requiredScope } from '@audience-bridge/resource-server/scopes.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { EngineError } from '../engine/engine.ts'
 
@@ -22,6 +23,8 @@ export function installProblems(
     return sendProblem(request, reply, problem)
   })
   app.setNotFoundHandler((request, reply) => {
+    // The same answer for everybody, whatever the token carries.
+    reply.headers(requiredScope(undefined))
     const [path = ''] = request.url.split('?')
     const methods = methodsOf(path)
     if (methods.length === 0) {

@@ -28,8 +28,8 @@ export function questionRoutes(app: FastifyInstance, deps: QuestionDeps): void {
     schema: Schema,
     answer: (query: z.output<Schema>, viewer: Viewer, nowMs: number) => Promise<object>,
   ) => {
-    app.get(`/api/v1/analytics/${path}`, async (request) => {
-      const token = await deps.bearer.authorize(request, READ_SCOPES)
+    app.get(`/api/v1/analytics/${path}`, async (request, reply) => {
+      const token = await deps.bearer.authorize(request, reply, READ_SCOPES)
       const query = readQuery(schema, request.query)
       return answer(query, viewerOf(token, deps.readerRoles), deps.nowMs())
     })
