@@ -24,7 +24,7 @@ export async function forward(
       address,
       trusted: config.isTrustedProxy(address),
       proto: 'encrypted' in req.socket ? 'https' : 'http',
-      host: req.headers.host ?? config.publicUrl.host,
+      host: hostOf(exchange),
     },
     correlationId: exchange.correlationId,
     authorization: credentials.authorization,
@@ -43,6 +43,13 @@ export async function forward(
   })
   note(exchange, base.href, answer)
   return answer
+}
+
+/** A backend builds links from it: a host that is not ours would make them lead to the sender's. */
+function hostOf({ req, config }: Exchange): string {
+  const { host } = req.headers
+  const hosts = config.bridge.settings.auth.allowed_redirect_hosts
+  return host !== undefined && hosts.includes(host) ? host : config.publicUrl.host
 }
 
 /** RFC 9112 §6.3: a request has a body exactly when its head frames one. */
