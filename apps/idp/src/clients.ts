@@ -31,21 +31,25 @@ export interface RegisteredClient {
   registration: ClientRegistration
 }
 
-/**
- * The enabled clients, with their secrets read.
- *
- * @throws Error naming the client whose entry cannot work.
- */
+/** The enabled clients, with their secrets read; a fault, one line, for each entry that cannot work. */
 export function registerClients(
   clients: IdpClients,
   mappings: readonly ScopeMapping[],
-): Map<string, RegisteredClient> {
-  const enabled = Object.entries(clients).filter(([, client]) => client.enabled)
-  return new Map(
-    enabled.map(([clientId, client]) => [clientId, register(clientId, client, mappings)]),
-  )
+): { registered: Map<string, RegisteredClient>; faults: string[] } {
+  const registered = new Map<string, RegisteredClient>()
+  const faults: string[] = []
+  for (const [clientId, client] of Object.entries(clients)) {
+    if (!client.enabled) continue
+    try {
+      registered.set(clientId, register(clientId, client, mappings))
+    } catch (cause) {
+      faults.push(cause instanceof Error ? cause.message : `client "${clientId}" cannot be read`)
+    }
+  }
+  return { registered, faults }
 }
 
+/** @throws Error naming the client whose entry cannot work. */
 function register(
   clientId: string,
   client: IdpClient,

@@ -1,15 +1,20 @@
-import { closeOnSignal, refuseStart } from '@audience-bridge/kit/lifecycle.ts'
+import { closeOnSignal, onHangup, refuseStart } from '@audience-bridge/kit/lifecycle.ts'
 import { createLog } from '@audience-bridge/kit/log.ts'
-import { loadConfig } from './config/config.ts'
+import { readConfig } from './config/config.ts'
 import { buildIdp } from './server.ts'
 
 const log = createLog('idp', process.env.LOG_LEVEL ?? 'info')
+const directory = process.env.BRIDGE_CONFIG ?? 'ServiceConfigs'
 
-const idp = await loadConfig(process.env.BRIDGE_CONFIG ?? 'ServiceConfigs', process.env)
-  .then(async (config) => ({ ...(await buildIdp({ ...config, log })), ...config }))
-  .catch((error: unknown) => refuseStart(error instanceof Error ? error.message : String(error)))
+const { config, faults } = readConfig(directory, process.env)
+if (config === undefined) refuseStart(faults.join('\n'))
 
-const { host, port } = idp.settings.server
+const reread = () => readConfig(directory, process.env, config.settings)
+const idp = await buildIdp({ ...config, reread, log }).catch((error: unknown) =>
+  refuseStart(error instanceof Error ? error.message : String(error)),
+)
+
+const { host, port } = config.settings.server
 idp.server.once('error', (error: NodeJS.ErrnoException) => {
   const reason = error.code === 'EADDRINUSE' ? 'the port is taken' : error.message
   refuseStart(`the IdP cannot listen on ${host}:${port}: ${reason}`)
@@ -17,4 +22,5 @@ idp.server.once('error', (error: NodeJS.ErrnoException) => {
 idp.server.listen(port, host, () => {
   log.info({ origin: new URL(idp.issuer).origin, issuer: idp.issuer }, 'listening')
 })
+onHangup(idp.reload)
 closeOnSignal(log, idp.close)

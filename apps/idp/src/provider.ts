@@ -66,7 +66,7 @@ interface Context extends ProviderDeps {
   sessionLives(uid: string, sub: string): Promise<boolean>
 }
 
-/** @throws Error naming the client whose registration the library refuses. */
+/** @throws Error naming, a line each, the clients whose registration the library refuses. */
 export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
   const { site, clients, accounts } = deps
   const context: Context = {
@@ -100,13 +100,7 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
   observe(provider, deps.audit)
   useDefaults(context)
 
-  for (const clientId of clients.keys()) {
-    // The library reads a client's metadata when first asked: ask now, not at the first login.
-    await provider.Client.find(clientId).catch((cause: unknown) => {
-      const reason = cause instanceof errors.OIDCProviderError ? cause.error_description : undefined
-      throw new Error(`client "${clientId}" cannot be registered: ${reason ?? cause}`, { cause })
-    })
-  }
+  await registerAll(provider, clients.keys())
   const callback = provider.callback()
   return {
     interactions: interactionDriver({
@@ -129,6 +123,18 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
       await callback(req, res)
     },
   }
+}
+
+/** The library reads a client's metadata when first asked: ask now, not at the first login. */
+async function registerAll(provider: Provider, clientIds: Iterable<string>): Promise<void> {
+  const faults: string[] = []
+  for (const clientId of clientIds) {
+    await provider.Client.find(clientId).catch((cause: unknown) => {
+      const reason = cause instanceof errors.OIDCProviderError ? cause.error_description : undefined
+      faults.push(`client "${clientId}" cannot be registered: ${reason ?? cause}`)
+    })
+  }
+  if (faults.length > 0) throw new Error(faults.join('\n'))
 }
 
 function configurationOf(context: Context): Configuration {

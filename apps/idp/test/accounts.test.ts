@@ -8,6 +8,7 @@ import { openAccounts } from '../src/accounts/accounts.ts'
 import { createAttempts } from '../src/accounts/attempts.ts'
 import { hashPassword, isPasswordHash, verifyPassword } from '../src/accounts/password.ts'
 import { writeUsers } from '../src/accounts/users-file.ts'
+import { until } from './until.ts'
 
 const silent = pino({ level: 'silent' })
 
@@ -42,22 +43,45 @@ test('the users file', async (t) => {
   const user = (name: string) => ({ sub: `sub-${name}`, username: name, roles: [], password_hash })
 
   const accounts = await openAccounts(path, silent)
+  t.after(() => accounts.close())
   await t.test('may be missing: nobody signs in', async () => {
     assert.equal(await accounts.authenticate('ann', 'pw'), undefined)
+    assert.equal(accounts.status().refused, false)
   })
 
-  await t.test('is reread when it changes', async () => {
+  await t.test('lets in at once who was added, and refuses a wrong password', async () => {
     writeUsers(path, [user('ann')])
     assert.equal((await accounts.authenticate('ann', 'pw'))?.sub, 'sub-ann')
     assert.equal(await accounts.authenticate('ann', 'other'), undefined)
-    writeUsers(path, [user('ann'), user('ben')])
-    assert.equal(accounts.find('sub-ben')?.username, 'ben')
     assert.equal(statSync(path).mode & 0o777, 0o600)
   })
 
-  await t.test('that turns malformed leaves the users as they were', () => {
-    writeFileSync(path, 'users: [{sub: x}]')
-    assert.equal(accounts.find('sub-ben')?.username, 'ben')
+  await t.test('is reread when it changes', async () => {
+    writeUsers(path, [user('ben')])
+    await until(() => accounts.find('sub-ben')?.username === 'ben')
+    assert.equal(accounts.find('sub-ann'), undefined)
+  })
+
+  for (const [slip, spoil] of Object.entries({
+    'turns malformed': () => writeFileSync(path, 'users: [{sub: x}]'),
+    'is emptied': () => writeFileSync(path, ''),
+    'goes away': () => unlinkSync(path),
+  })) {
+    await t.test(`that ${slip} is reported, and leaves the users as they were`, async () => {
+      spoil()
+      await until(() => accounts.status().refused)
+      assert.match(accounts.status().faults.join(), /users\.yaml is/)
+      assert.equal((await accounts.authenticate('ben', 'pw'))?.sub, 'sub-ben')
+      assert.equal(await accounts.authenticate('nobody', 'pw'), undefined)
+      writeUsers(path, [user('ben')])
+      await until(() => !accounts.status().refused)
+    })
+  }
+
+  await t.test('that says so has no users', async () => {
+    writeUsers(path, [])
+    await until(() => accounts.find('sub-ben') === undefined)
+    assert.deepEqual(accounts.status().faults, [])
   })
 
   await t.test('that is malformed at the start stops it, and no hash is quoted', async () => {
@@ -73,14 +97,6 @@ test('the users file', async (t) => {
       JSON.stringify({ users: [user('ann'), { ...user('ben'), sub: 'sub-ann' }] }),
     )
     await assert.rejects(openAccounts(path, silent), /same sub/)
-  })
-
-  await t.test('that goes away takes its users along', async () => {
-    writeUsers(path, [user('ann')])
-    const living = await openAccounts(path, silent)
-    assert.ok(living.find('sub-ann'))
-    unlinkSync(path)
-    assert.equal(living.find('sub-ann'), undefined)
   })
 })
 

@@ -111,13 +111,13 @@ test('token exchange', async (t) => {
       name: 'a trailing slash',
       params: { audience: `${ANALYTICS}/` },
       error: 'invalid_target',
-      says: /differ only in a trailing slash/,
+      says: /differ by a trailing slash/,
     },
     {
       name: 'another case',
       params: { audience: 'EmpowerNow' },
       error: 'invalid_target',
-      says: /differ only in case/,
+      says: /differ by upper and lower case/,
     },
     {
       name: 'a resource that is no URI',

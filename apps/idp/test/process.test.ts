@@ -15,9 +15,10 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import test, { type TestContext } from 'node:test'
+import { ClientSecretBasic } from 'openid-client'
 import { parse } from 'yaml'
 import { discover, exchange, login } from './relying-party.ts'
-import { freePort, startIdp } from './start-idp.ts'
+import { CALLBACK, freePort, PASSWORD, startIdp } from './start-idp.ts'
 
 const SOURCE = new URL('../src/', import.meta.url).pathname
 const SHIPPED = new URL('../../../ServiceConfigs/IdP', import.meta.url).pathname
@@ -90,6 +91,42 @@ test('the process on the shipped configuration', async (t) => {
   const exit = once(child, 'exit')
   child.kill('SIGTERM')
   assert.deepEqual(await exit, [0, null])
+})
+
+test('SIGHUP reads the files again, and who was added a moment ago signs in', async (t) => {
+  const { dir, env, port } = await place(t)
+  const running = { ...env, BFF_PUBLIC_URL: new URL(CALLBACK).origin }
+  const child = run(t, [join(SOURCE, 'main.ts')], running)
+  assert.ok(child.stdout)
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  const logged = async (message: string) => {
+    for (;;) {
+      const { value, done } = await lines.next()
+      if (done) throw new Error(`the process ended without "${message}"`)
+      const entry = JSON.parse(value)
+      if (entry.message === message) return entry
+    }
+  }
+  await logged('listening')
+  child.kill('SIGHUP')
+  const { version } = await logged('config reloaded')
+  assert.match(version, /^[0-9a-f]{12}$/)
+
+  const settings = join(dir, 'config', 'IdP', 'config', 'settings.yaml')
+  const before = readFileSync(settings, 'utf8')
+  writeFileSync(settings, 'server: {prot: 1}\n')
+  child.kill('SIGHUP')
+  assert.match((await logged('config refused')).faults[0], /settings\.yaml:1:/)
+  writeFileSync(settings, before)
+  await logged('config reloaded')
+
+  const users = JSON.stringify([{ username: 'alice', password: PASSWORD }])
+  const file = join(dir, 'data', 'idp', 'users.yaml')
+  const added = await ended(run(t, [join(SOURCE, 'add-users.ts'), file], env, users))
+  assert.equal(added.code, 0)
+  const idp = { issuer: `http://localhost:${port}/api/oidc` }
+  const config = await discover(idp, 'bff-server', ClientSecretBasic('bff-server-secret'))
+  assert.equal((await login(config)).asked, true)
 })
 
 test('a start that cannot go on says why and exits 1', async (t) => {

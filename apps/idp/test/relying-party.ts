@@ -9,7 +9,7 @@ export const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 export const LOGIN_SCOPE = 'openid profile email application.all offline_access'
 
 export async function discover(
-  { issuer }: TestIdp,
+  { issuer }: Pick<TestIdp, 'issuer'>,
   clientId = 'bff-server',
   auth: oidc.ClientAuth = oidc.ClientSecretBasic(SECRET),
 ): Promise<oidc.Configuration> {

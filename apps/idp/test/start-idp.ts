@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,8 +8,10 @@ import type { TestContext } from 'node:test'
 import { type IdpClients, idpClientsSchema } from '@audience-bridge/chain/idp-clients.ts'
 import { type IdpSettings, idpSettingsSchema } from '@audience-bridge/chain/idp-settings.ts'
 import { pino } from 'pino'
+import { stringify } from 'yaml'
 import { hashPassword } from '../src/accounts/password.ts'
 import { type User, writeUsers } from '../src/accounts/users-file.ts'
+import { readConfig } from '../src/config/config.ts'
 import { buildIdp } from '../src/server.ts'
 
 export const ANALYTICS = 'https://analytics.ocg.labs.empowernow.ai'
@@ -23,9 +25,14 @@ export interface TestIdp {
   issuer: string
   origin: string
   dataDir: string
+  /** As at the start; the files hold the same. */
   settings: IdpSettings
+  clients: IdpClients
+  files: { settings: string; clients: string }
   /** Every log line so far, parsed. */
   logs: Record<string, unknown>[]
+  /** Takes over what the files say now, instead of at the next look at them. */
+  reload(): Promise<void>
   close(): Promise<void>
 }
 
@@ -52,6 +59,8 @@ export async function startIdp(t: TestContext, options: StartOptions = {}): Prom
   const origin = `http://localhost:${port}`
   const issuer = `${origin}/api/oidc`
   const settings = testSettings(issuer, port, dataDir, options.token)
+  const clients = testClients(options.clients)
+  const files = writeConfig(dataDir, settings, clients)
 
   if (options.dataDir === undefined) {
     passwordHash ??= hashPassword(PASSWORD)
@@ -69,7 +78,10 @@ export async function startIdp(t: TestContext, options: StartOptions = {}): Prom
     for (const line of String(chunk).split('\n')) if (line !== '') logs.push(JSON.parse(line))
   })
   const log = pino({ messageKey: 'message' }, sink)
-  const idp = await buildIdp({ settings, clients: testClients(options.clients), log })
+  const idp = await buildIdp({
+    ...{ settings, clients, log },
+    reread: () => readConfig(join(dataDir, 'config'), {}, settings),
+  })
   idp.server.listen(port, 'localhost')
   await once(idp.server, 'listening')
 
@@ -84,7 +96,17 @@ export async function startIdp(t: TestContext, options: StartOptions = {}): Prom
     await close()
     if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true })
   })
-  return { issuer, origin, dataDir, settings, logs, close }
+  const { reload } = idp
+  return { issuer, origin, dataDir, settings, clients, files, logs, reload, close }
+}
+
+function writeConfig(dataDir: string, settings: IdpSettings, clients: IdpClients) {
+  const folder = join(dataDir, 'config', 'IdP', 'config')
+  mkdirSync(folder, { recursive: true })
+  const files = { settings: join(folder, 'settings.yaml'), clients: join(folder, 'clients.yaml') }
+  writeFileSync(files.settings, stringify(settings))
+  writeFileSync(files.clients, stringify(clients))
+  return files
 }
 
 function testSettings(

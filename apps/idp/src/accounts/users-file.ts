@@ -29,7 +29,7 @@ const fileSchema = z
 export type User = z.output<typeof userSchema>
 
 /**
- * The users in the file; undefined when there is no such file.
+ * The users in the file; undefined when there is no such file, or it says nothing.
  *
  * @throws Error naming the file and every fault in it; a hash is never quoted.
  */
@@ -47,7 +47,8 @@ export function readUsers(path: string): User[] | undefined {
   } catch (cause) {
     throw new Error(`the users file ${path} is not valid YAML`, { cause })
   }
-  const result = fileSchema.safeParse(document ?? { users: [] })
+  if (document === null) return undefined
+  const result = fileSchema.safeParse(document)
   if (result.success) return result.data.users
   const faults = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
   throw new Error(`the users file ${path} is malformed: ${faults.join('; ')}`)
