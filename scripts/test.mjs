@@ -24,6 +24,10 @@ const CHECKS = [
     command: [bin('typescript/bin/tsc'), '-p', 'apps/console/tsconfig.json'],
   },
   {
+    name: 'types of the browser helper',
+    command: [bin('typescript/bin/tsc'), '-p', 'packages/spa-client/tsconfig.json'],
+  },
+  {
     name: 'build of the console',
     command: [bin('vite/bin/vite.js'), 'build', '--logLevel', 'warn'],
     cwd: 'apps/console',

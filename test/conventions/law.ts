@@ -12,6 +12,7 @@ const CONTRACTS = 'packages/contracts/src/*.ts'
 const KIT = 'packages/kit/src/*.ts'
 const OUTBOX = 'packages/outbox/src/*.ts'
 const RESOURCE_SERVER = 'packages/resource-server/src/*.ts'
+const SPA_CLIENT = 'packages/spa-client/src/*.ts'
 const TESTKIT = 'packages/testkit/src/*.ts'
 
 const BFF = 'apps/bff/src'
@@ -80,12 +81,12 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${CLI}/outcome.ts`, []],
   [`${DEMO}/*.ts`, [CONTRACTS, KIT, OUTBOX]],
 
-  [`${CONSOLE}/api/*.ts`, [`${CONSOLE}/range.ts`, CONTRACTS]],
+  [`${CONSOLE}/api/*.ts`, [`${CONSOLE}/range.ts`, CONTRACTS, SPA_CLIENT]],
   [`${CONSOLE}/{charts,ui}/*`, [`${CONSOLE}/{api,ui}/*`, `${CONSOLE}/*.ts`, CONTRACTS]],
   [`${CONSOLE}/{*,panels/*}`, [`${CONSOLE}/**`, CONTRACTS]],
   ['apps/console/vite.config.ts', []],
 
-  ['packages/{chain,contracts,kit,resource-server}/src/*.ts', []],
+  ['packages/{chain,contracts,kit,resource-server,spa-client}/src/*.ts', []],
   [OUTBOX, [CONTRACTS, KIT]],
   [TESTKIT, [`${BFF}/**`, `${IDP}/**`, `${DEMO}/*.ts`, CHAIN, CONTRACTS, KIT]],
   ['{apps,packages}/*/test/**', ['(own workspace)', 'packages/*/src/*.ts']],
@@ -147,7 +148,7 @@ const GLOBALS: Record<string, readonly string[]> = {
   ],
   // Not the BFF: whatever it sends must pass the proxy or the IdP's client.
   fetch: [
-    `${CONSOLE}/api/client.ts`,
+    'packages/spa-client/src/send.ts',
     `${DEMO}/browser-session.ts`,
     `${IDP}/provider-settings.ts`,
     'packages/outbox/src/delivery.ts',
