@@ -1,13 +1,14 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { logout } from './api/client.ts'
 import { toProblem } from './api/problem.ts'
 import { formatClock } from './format.ts'
-import { type LiveSession, sessionQuery, signOut } from './session.ts'
+import { type LiveSession, sessionQuery } from './session.ts'
 import { Mark } from './ui/icons.tsx'
 
 export function Header({ session }: { session: LiveSession }) {
   const client = useQueryClient()
   const leave = useMutation({
-    mutationFn: () => signOut(session),
+    mutationFn: logout,
     // The session may be gone already, or its CSRF token replaced: learn which, then try again.
     onError: () => client.invalidateQueries({ queryKey: sessionQuery.queryKey }),
   })

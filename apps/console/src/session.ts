@@ -1,6 +1,6 @@
 import type { SessionResponse } from '@audience-bridge/contracts/session.ts'
 import { QueryCache, QueryClient, queryOptions } from '@tanstack/react-query'
-import { getJson, postJson } from './api/client.ts'
+import { getJson } from './api/client.ts'
 import { ApiProblem, isRecord, isSessionLoss } from './api/problem.ts'
 
 export type LiveSession = Extract<SessionResponse, { authenticated: true }>
@@ -40,18 +40,3 @@ export function createQueryClient(): QueryClient {
 }
 
 const SIGNED_OUT: SessionResponse = { authenticated: false }
-
-/** Leaves for the login, to come back to what is on the screen now. */
-export function signIn(): void {
-  const here = window.location.pathname + window.location.search
-  window.location.assign(`/auth/login?${new URLSearchParams({ return_to: here })}`)
-}
-
-/** Ends the session here and follows to where the IdP's own session ends. */
-export async function signOut(session: LiveSession): Promise<void> {
-  const answer = await postJson<{ logout_url?: unknown }>('/auth/logout', session.csrf_token)
-  const url = new URL(String(answer.logout_url ?? '/'), window.location.href)
-  // An answer that was tampered with must not run a `javascript:` address here.
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') url.href = '/'
-  window.location.assign(url.href)
-}

@@ -1,4 +1,4 @@
-import { signIn } from './session.ts'
+import { login } from './api/client.ts'
 import { Mark } from './ui/icons.tsx'
 
 /** The only way to the login: a person presses the button. */
@@ -13,7 +13,7 @@ export function SignIn({ ended }: { ended: boolean }) {
             ? 'Sign in again to continue where you were.'
             : 'Workflows, authorization decisions and unusual access across your services.'}
         </p>
-        <button type="button" className="button primary" data-testid="sign-in" onClick={signIn}>
+        <button type="button" className="button primary" data-testid="sign-in" onClick={login}>
           Sign in
         </button>
       </div>

@@ -1,53 +1,55 @@
+import { ApiError, createClient } from '@audience-bridge/spa-client/client.ts'
 import { ApiProblem, readProblem } from './problem.ts'
 
 /** Above the gateway's own 30 s, so that its 504 arrives before we give up. */
 const TIMEOUT_MS = 35_000
 
-/** GETs JSON with the session cookie and nothing else: this page never holds a token. */
-export function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return send<T>(path, { method: 'GET' }, signal)
-}
+/**
+ * Sends the session cookie and nothing else: this page never holds a token. A lost session turns the
+ * page into the sign-in screen, where a person presses the button; but a grant that is too narrow for
+ * a service is widened on the way, which the person need not see.
+ */
+const client = createClient({ onSessionLost: () => false })
 
-/** POSTs without a body, proving by the header that this page, not a foreign one, asks. */
-export function postJson<T>(path: string, csrfToken: string): Promise<T> {
-  return send<T>(path, { method: 'POST', headers: { 'x-csrf-token': csrfToken } })
-}
-
-async function send<T>(path: string, init: RequestInit, signal?: AbortSignal): Promise<T> {
-  const headers = new Headers(init.headers)
-  headers.set('accept', 'application/json')
+export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
-
-  let response: Response
+  let status: number
   let body: unknown
   try {
-    response = await fetch(path, {
-      ...init,
-      headers,
-      credentials: 'same-origin',
+    const response = await client.fetch(path, {
+      headers: { accept: 'application/json' },
       cache: 'no-store',
-      // An edge that redirects API calls to a login page must not pass for an answer.
-      redirect: 'error',
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     })
+    status = response.status
     body = parse(await response.text())
   } catch (cause) {
     if (signal?.aborted) throw cause
-    throw unreachable(timeout.aborted, cause)
+    throw problemFrom(cause, timeout.aborted)
   }
-
-  const correlationId = response.headers.get('x-correlation-id') ?? undefined
-  if (!response.ok) throw readProblem(response.status, body, correlationId)
   if (body === undefined) {
     throw new ApiProblem({
       code: 'ANSWER_INVALID',
       title: 'The answer could not be read',
-      detail: `${path} answered ${response.status} without JSON.`,
-      status: response.status,
-      correlationId,
+      detail: `${path} answered ${status} without JSON.`,
+      status,
     })
   }
   return body as T
+}
+
+/** Leaves for the login, to come back to what is on the screen now. */
+export function login(): void {
+  client.login()
+}
+
+/** Ends the session here and follows to where the IdP's own session ends. */
+export async function logout(): Promise<void> {
+  try {
+    await client.logout()
+  } catch (cause) {
+    throw problemFrom(cause, false)
+  }
 }
 
 function parse(text: string): unknown {
@@ -58,7 +60,10 @@ function parse(text: string): unknown {
   }
 }
 
-function unreachable(timedOut: boolean, cause: unknown): ApiProblem {
+function problemFrom(cause: unknown, timedOut: boolean): ApiProblem {
+  if (cause instanceof ApiError && cause.status > 0) {
+    return readProblem(cause.status, cause.problem, cause.correlationId)
+  }
   return new ApiProblem(
     {
       code: 'NETWORK',
