@@ -1,34 +1,31 @@
-import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import {
   type AnalyticsSettings,
   analyticsSettingsSchema,
 } from '@audience-bridge/chain/analytics-settings.ts'
-import { readDocument } from '@audience-bridge/chain/document.ts'
-import { formatFaults } from '@audience-bridge/chain/fault.ts'
-import { closeOnSignal, refuseStart } from '@audience-bridge/kit/lifecycle.ts'
+import { readSettings } from '@audience-bridge/chain/settings-file.ts'
+import { closeOnSignal, onHangup, refuseStart } from '@audience-bridge/kit/lifecycle.ts'
+import { createLive, type Live } from '@audience-bridge/kit/live.ts'
 import { createLog } from '@audience-bridge/kit/log.ts'
-import { createTokenVerifier } from '@audience-bridge/resource-server/verifier.ts'
+import { readText } from '@audience-bridge/kit/text-file.ts'
+import { type Access, accessOf } from './access.ts'
 import type { Engine } from './engine/engine.ts'
 import { openEmbedded } from './engine/engine-chdb.ts'
 import { openServer } from './engine/engine-http.ts'
 import { migrate } from './engine/migrate.ts'
-import { REALM } from './routes/bearer.ts'
 import { buildAnalytics } from './server.ts'
 
-function readSettings(): AnalyticsSettings {
-  const file = join(process.env.BRIDGE_CONFIG ?? 'ServiceConfigs', 'Analytics/config/settings.yaml')
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (cause) {
-    refuseStart(`cannot read ${file}: ${(cause as Error).message}`)
-  }
-  const { value, faults } = readDocument({ file, text }, analyticsSettingsSchema, process.env)
-  if (value === undefined) refuseStart(formatFaults(faults))
-  return value
-}
+/** What a running service cannot take over. */
+const FIXED = ['server', 'engine']
+const file = join(process.env.BRIDGE_CONFIG ?? 'ServiceConfigs', 'Analytics/config/settings.yaml')
+const read = (inForce?: AnalyticsSettings) =>
+  readSettings(
+    { file, text: readText(file) },
+    analyticsSettingsSchema,
+    process.env,
+    inForce && { inForce, fixed: FIXED },
+  )
 
 async function openEngine({ engine }: AnalyticsSettings): Promise<Engine> {
   try {
@@ -41,18 +38,20 @@ async function openEngine({ engine }: AnalyticsSettings): Promise<Engine> {
   }
 }
 
-const settings = readSettings()
+const { value: settings, faults } = read()
+if (settings === undefined) refuseStart(faults.join('\n'))
 const log = createLog('analytics', process.env.LOG_LEVEL)
 const engine = await openEngine(settings)
-const { issuer, audience } = settings.auth
-const app = buildAnalytics({
-  engine,
-  verifier: createTokenVerifier({ issuer, audience, realm: REALM }),
-  issuer,
-  audience,
-  readerRoles: settings.reader_roles,
+const live: Live<Access> = createLive<Access>({
+  first: { value: accessOf(settings), faults },
+  read: () => {
+    const { value, faults } = read(settings)
+    return { value: value && accessOf(value, live.current()), faults }
+  },
+  paths: () => [file],
   log,
 })
+const app = buildAnalytics({ engine, access: live.current, configStatus: live.status, log })
 
 const { host, port } = settings.server
 try {
@@ -65,7 +64,9 @@ try {
       : `cannot listen on ${host}:${port}: ${(cause as Error).message}`,
   )
 }
+onHangup(() => void live.reload())
 closeOnSignal(log, async () => {
+  live.close()
   await app.close()
   await engine.close()
 })

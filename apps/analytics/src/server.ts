@@ -1,7 +1,8 @@
 import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
+import type { LiveStatus } from '@audience-bridge/kit/live.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
-import type { TokenVerifier } from '@audience-bridge/resource-server/verifier.ts'
 import { type FastifyInstance, fastify } from 'fastify'
+import type { Access } from './access.ts'
 import type { Engine } from './engine/engine.ts'
 import { createEventWriter } from './ingest/flush.ts'
 import { createBearer } from './routes/bearer.ts'
@@ -13,10 +14,9 @@ import { serviceRoutes } from './routes/service.ts'
 export interface AnalyticsDeps {
   /** Migrated. Stays the caller's: closed after the server. */
   engine: Engine
-  verifier: TokenVerifier
-  issuer: string
-  audience: string
-  readerRoles: readonly string[]
+  /** The settings in force. */
+  access: () => Access
+  configStatus: () => LiveStatus
   log: Logger
   /** Milliseconds since the epoch. */
   nowMs?: () => number
@@ -66,11 +66,11 @@ export function buildAnalytics(deps: AnalyticsDeps): FastifyInstance {
   installProblems(app, log, (path) => methods.get(path) ?? [])
 
   const writer = createEventWriter(engine, log)
-  const bearer = createBearer(deps.verifier, deps.audience)
+  const bearer = createBearer(deps.access)
   const nowMs = deps.nowMs ?? Date.now
   serviceRoutes(app, { ...deps, stopping: () => stopping })
   eventsRoute(app, { bearer, writer, nowMs })
-  questionRoutes(app, { bearer, engine, readerRoles: deps.readerRoles, nowMs })
+  questionRoutes(app, { bearer, engine, nowMs })
 
   app.addHook('preClose', async () => {
     stopping = true

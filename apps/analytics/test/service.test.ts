@@ -117,6 +117,7 @@ test('the OpenAPI document describes every endpoint and parameter', async () => 
     ['workflows', 'get', 'from,to,interval,service,workflow,subject,limit'],
     ['authorization-metrics', 'get', 'from,to,interval,service,subject,limit'],
     ['anomalous-access-patterns', 'get', 'from,to,service,subject,min_score,limit'],
+    ['scope-usage', 'get', 'from,to,service,limit'],
     ['events', 'post', ''],
   ])
 })

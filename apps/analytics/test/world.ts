@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { createLog } from '@audience-bridge/kit/log.ts'
-import { createTokenVerifier } from '@audience-bridge/resource-server/verifier.ts'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { accessOf } from '../src/access.ts'
 import type { Engine } from '../src/engine/engine.ts'
 import { openEmbedded } from '../src/engine/engine-chdb.ts'
 import { migrate } from '../src/engine/migrate.ts'
@@ -82,12 +82,14 @@ export async function startWorld(nowMs?: () => number): Promise<World> {
   const idp = await startIssuer()
   const engine = await openEmbedded(join(directory, 'chdb'))
   await migrate(engine)
+  const access = accessOf({
+    auth: { issuer: idp.issuer, audience: AUDIENCE },
+    reader_roles: ['admin', 'analyst'],
+  })
   const app = buildAnalytics({
     engine,
-    verifier: createTokenVerifier({ issuer: idp.issuer, audience: AUDIENCE, realm: 'analytics' }),
-    issuer: idp.issuer,
-    audience: AUDIENCE,
-    readerRoles: ['admin', 'analyst'],
+    access: () => access,
+    configStatus: () => ({ version: access.version, loaded_at: '', refused: false, faults: [] }),
     log: createLog('analytics', process.env.LOG_LEVEL ?? 'silent'),
     ...(nowMs === undefined ? {} : { nowMs }),
   })

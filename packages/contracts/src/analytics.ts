@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** What the three analytics endpoints take and answer. Times are RFC 3339 in UTC. */
+/** What the analytics endpoints take and answer. Times are RFC 3339 in UTC. */
 
 const instant = z.iso.datetime({ offset: true })
 
@@ -44,6 +44,8 @@ export const anomalousAccessPatternsQuery = z.strictObject({
   min_score: z.coerce.number().min(0).max(1).optional(),
   limit,
 })
+
+export const scopeUsageQuery = z.strictObject({ ...window, service: service.optional(), limit })
 
 /** Whose rows the answer was computed over: readers see all, everybody else their own. */
 const view = z.enum(['all', 'own'])
@@ -147,9 +149,42 @@ export const anomalousAccessPatternsResponse = z.object({
   ),
 })
 
+/**
+ * Which scopes calls needed and carried: the evidence for least privilege. Calls that were sent no
+ * token, and calls that no backend answered, say nothing and are not in it.
+ */
+export const scopeUsageResponse = z.object({
+  ...head,
+  /** Calls that are alike, most requests first. */
+  rows: z.array(
+    z.object({
+      service: z.string(),
+      route_id: z.string().nullable(),
+      method: z.string(),
+      /**
+       * The least powerful sufficient scope, as the service reported it; several, separated by
+       * spaces, where all are needed; empty where none is; null where it reported nothing.
+       */
+      required_scope: z.string().nullable(),
+      /** Separated by spaces. */
+      token_scopes: z.string(),
+      /** The service refused them because the token lacks a scope. */
+      refused: z.boolean(),
+      requests: z.int(),
+      last_at: instant,
+      /** Of the last of them, for `bridge explain`. */
+      sample_correlation_id: z.string().nullable(),
+    }),
+  ),
+  /** There is more than `limit` lets through: conclusions from the rows would miss calls. */
+  truncated: z.boolean(),
+})
+
 export type WorkflowsQuery = z.output<typeof workflowsQuery>
 export type WorkflowsResponse = z.infer<typeof workflowsResponse>
 export type AuthorizationMetricsQuery = z.output<typeof authorizationMetricsQuery>
 export type AuthorizationMetricsResponse = z.infer<typeof authorizationMetricsResponse>
+export type ScopeUsageQuery = z.output<typeof scopeUsageQuery>
+export type ScopeUsageResponse = z.infer<typeof scopeUsageResponse>
 export type AnomalousAccessPatternsQuery = z.output<typeof anomalousAccessPatternsQuery>
 export type AnomalousAccessPatternsResponse = z.infer<typeof anomalousAccessPatternsResponse>

@@ -9,6 +9,9 @@ export const ACCESS_EVENT = 'ai.empowernow.access'
 export const DECISION_EVENT = 'ai.empowernow.authz.decision'
 export const WORKFLOW_EVENT = 'ai.empowernow.workflow'
 
+/** `required_scope` of a call that needs no scope; no scope can be written so (RFC 6749 §3.3). */
+export const NO_SCOPE = '""'
+
 const text = z.string().min(1).max(512)
 const roles = z.array(z.string().min(1).max(128)).max(64).default([])
 
@@ -25,10 +28,15 @@ export const accessData = z.strictObject({
   path: z.string().min(1).max(2048),
   status: z.int().min(100).max(599),
   elapsed_ms: z.number().min(0),
-  /** The scope that the service says this call needed; from `X-Required-Scope` of its answer. */
+  /**
+   * What the service says this call needed, from `X-Required-Scope` of its answer: the least
+   * powerful sufficient scope; several, separated by spaces, where all are; `""` where none is.
+   */
   required_scope: text.optional(),
   /** The scopes that the call's token carried, separated by spaces. */
   token_scopes: z.string().max(1024).optional(),
+  /** The service refused the call because the token lacks a scope (`insufficient_scope`). */
+  scope_refused: z.boolean().optional(),
   /** The machine or resource, when it is known, for example a workstation's name. */
   resource: text.optional(),
   correlation_id: text.optional(),

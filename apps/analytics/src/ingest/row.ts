@@ -47,8 +47,9 @@ export function rowOf(event: StoredEvent, receivedMs: number): EventRow {
 function columnsOf(event: StoredEvent): Record<string, unknown> {
   if (event.type === ACCESS_EVENT) {
     const { route_id, method, path, status, elapsed_ms, resource, correlation_id } = event.data
-    const columns = { route_id, method, path, status, elapsed_ms, resource, correlation_id }
-    return { type: 'access', ...columns }
+    const { required_scope, token_scopes, scope_refused } = event.data
+    const call = { route_id, method, path, status, elapsed_ms, resource, correlation_id }
+    return { type: 'access', ...call, required_scope, token_scopes, scope_refused }
   }
   if (event.type === DECISION_EVENT) {
     const { data } = event

@@ -3,6 +3,8 @@ import {
   anomalousAccessPatternsResponse,
   authorizationMetricsQuery,
   authorizationMetricsResponse,
+  scopeUsageQuery,
+  scopeUsageResponse,
   workflowsQuery,
   workflowsResponse,
 } from '@audience-bridge/contracts/analytics.ts'
@@ -81,6 +83,11 @@ export function openapiDocument(): Record<string, unknown> {
         'Whose accesses were unusual, and why',
         anomalousAccessPatternsQuery,
         anomalousAccessPatternsResponse,
+      ),
+      '/api/v1/analytics/scope-usage': question(
+        'Which scopes calls needed, and which their tokens carried',
+        scopeUsageQuery,
+        scopeUsageResponse,
       ),
       '/api/v1/analytics/events': {
         post: {

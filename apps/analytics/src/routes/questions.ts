@@ -1,6 +1,7 @@
 import {
   anomalousAccessPatternsQuery,
   authorizationMetricsQuery,
+  scopeUsageQuery,
   workflowsQuery,
 } from '@audience-bridge/contracts/analytics.ts'
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
@@ -10,17 +11,17 @@ import { createAnomalousAccessPatterns } from '../anomalies/endpoint.ts'
 import type { Engine } from '../engine/engine.ts'
 import { readAuthorizationMetrics } from '../queries/authorization-metrics.ts'
 import { type Viewer, viewerOf } from '../queries/filter.ts'
+import { readScopeUsage } from '../queries/scope-usage.ts'
 import { readWorkflows } from '../queries/workflows.ts'
 import { type Bearer, READ_SCOPES } from './bearer.ts'
 
 export interface QuestionDeps {
   bearer: Bearer
   engine: Engine
-  readerRoles: readonly string[]
   nowMs: () => number
 }
 
-/** The three GET endpoints: the same way in for all, one question each behind it. */
+/** The GET endpoints: the same way in for all, one question each behind it. */
 export function questionRoutes(app: FastifyInstance, deps: QuestionDeps): void {
   const { engine } = deps
   const ask = <Schema extends z.ZodObject>(
@@ -29,9 +30,9 @@ export function questionRoutes(app: FastifyInstance, deps: QuestionDeps): void {
     answer: (query: z.output<Schema>, viewer: Viewer, nowMs: number) => Promise<object>,
   ) => {
     app.get(`/api/v1/analytics/${path}`, async (request, reply) => {
-      const token = await deps.bearer.authorize(request, reply, READ_SCOPES)
+      const { token, readerRoles } = await deps.bearer.authorize(request, reply, READ_SCOPES)
       const query = readQuery(schema, request.query)
-      return answer(query, viewerOf(token, deps.readerRoles), deps.nowMs())
+      return answer(query, viewerOf(token, readerRoles), deps.nowMs())
     })
   }
   ask('workflows', workflowsQuery, (...about) => readWorkflows(engine, ...about))
@@ -43,6 +44,7 @@ export function questionRoutes(app: FastifyInstance, deps: QuestionDeps): void {
     anomalousAccessPatternsQuery,
     createAnomalousAccessPatterns(engine),
   )
+  ask('scope-usage', scopeUsageQuery, (...about) => readScopeUsage(engine, ...about))
 }
 
 function readQuery<Schema extends z.ZodObject>(schema: Schema, raw: unknown): z.output<Schema> {

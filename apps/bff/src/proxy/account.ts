@@ -14,6 +14,9 @@ const DENIALS = new Set([
   'TOKEN_INVALID',
 ])
 
+/** Nothing was answered, for the caller left before: nginx's number for it; 200 would say too much. */
+const CALLER_LEFT = 499
+
 /** Accounts for a finished request: one access line, one access event, one decision event. */
 export function account(log: Logger, outbox: Outbox | undefined, exchange: Exchange): void {
   const { res, route, method, path, correlationId } = exchange
@@ -58,7 +61,7 @@ export function account(log: Logger, outbox: Outbox | undefined, exchange: Excha
       ...who,
       ...where,
       ...scopesOf(exchange),
-      status: res.statusCode,
+      status: res.headersSent ? res.statusCode : CALLER_LEFT,
       elapsed_ms: elapsedMs,
     },
   })
@@ -82,9 +85,11 @@ export function account(log: Logger, outbox: Outbox | undefined, exchange: Excha
 function scopesOf({ upstream, token }: Exchange): {
   required_scope?: string
   token_scopes?: string
+  scope_refused?: boolean
 } {
   return {
     ...(upstream?.required_scope ? { required_scope: upstream.required_scope } : {}),
     ...(token?.issued_scopes?.length ? { token_scopes: token.issued_scopes.join(' ') } : {}),
+    ...(upstream?.challenge_error === 'insufficient_scope' ? { scope_refused: true } : {}),
   }
 }
