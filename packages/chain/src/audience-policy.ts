@@ -1,4 +1,5 @@
 import type { ScopeMapping } from './idp-settings.ts'
+import { indexMappings } from './mapping-index.ts'
 import { nearMiss } from './near-miss.ts'
 
 /*
@@ -81,21 +82,20 @@ export function reachableScopes(
   mappings: readonly ScopeMapping[],
   granted: readonly string[],
 ): Set<string> {
+  const index = indexMappings(mappings)
   const reached = new Set<string>()
   const open = [...granted]
   for (let scope = open.pop(); scope !== undefined; scope = open.pop()) {
     if (reached.has(scope)) continue
     reached.add(scope)
-    for (const mapping of mappings) if (mapping.scope === scope) open.push(...mapping.implies)
+    open.push(...index.impliedBy(scope))
   }
   return reached
 }
 
 /** The audiences that a scope is mapped to itself, without what it implies. */
-export function audiencesOf(mappings: readonly ScopeMapping[], scope: string): Set<string> {
-  return new Set(
-    mappings.filter((mapping) => mapping.scope === scope).flatMap(({ audiences }) => audiences),
-  )
+export function audiencesOf(mappings: readonly ScopeMapping[], scope: string): ReadonlySet<string> {
+  return indexMappings(mappings).audiencesOf(scope)
 }
 
 function refuse(error: AudienceRefusal['error'], description: string): AudienceRefusal {

@@ -126,6 +126,8 @@ export const bffSettingsSchema = z.strictObject({
     .optional(),
   /** The IdP's config directory, relative to this file, where it may be read. */
   idp_config_dir: z.string().min(1).optional(),
+  /** Each backend's own settings, by service and relative to this file, where they may be read. */
+  backend_settings: z.record(z.string(), z.string().min(1)).default({}),
   authz: notYet('authz'),
   authz_enabled: notYet('authz_enabled'),
   authz_default_mapping_enabled: notYet('authz_default_mapping_enabled'),

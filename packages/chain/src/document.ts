@@ -33,6 +33,8 @@ export interface ConfigDocument<T> {
   faults: Fault[]
   /** The place of a key's value, or of its nearest ancestor that stands in the file. */
   placeOf(path: KeyPath): Place
+  /** A scalar as it is written, templates and all; undefined where none stands. */
+  textOf(path: KeyPath): string | undefined
 }
 
 /**
@@ -57,20 +59,25 @@ export function readDocument<T>(
     return { file: source.file, line: Math.max(1, line), column: Math.max(1, col) }
   }
   const placeOf = (path: KeyPath): Place => placeAt(offsetOf(document, path))
+  const textOf = (path: KeyPath) => {
+    const node: unknown = document.getIn(path, true)
+    return isScalar(node) && node.value !== null ? node.source : undefined
+  }
 
   const faults = [
     ...syntaxFaults(document, placeAt),
     ...(document.errors.length > 0 ? [] : templateFaults(document, placeAt, env)),
   ]
   const hidden = (found: readonly Fault[]) => found.map((fault) => hideSecret(fault, source.text))
-  if (faults.length > 0) return { value: undefined, faults: hidden(faults), placeOf }
+  if (faults.length > 0) return { value: undefined, faults: hidden(faults), placeOf, textOf }
 
   const parsed = schema.safeParse(dropNulls(document.toJS()) ?? {}, { reportInput: true })
-  if (parsed.success) return { value: parsed.data, faults: [], placeOf }
+  if (parsed.success) return { value: parsed.data, faults: [], placeOf, textOf }
   return {
     value: undefined,
     faults: hidden(schemaFaults(parsed.error, schema, document, placeAt)),
     placeOf,
+    textOf,
   }
 }
 

@@ -43,14 +43,16 @@ export function scopesSatisfy(
     : requirement.scopes.some((scope) => granted.has(scope))
 }
 
+export interface Reach {
+  scopes: ReadonlySet<string>
+  audiencesByScope: ReadonlyMap<string, ReadonlySet<string>>
+}
+
 /**
  * What granted scopes lead to under the IdP's mappings: themselves and what they imply, and the
  * audiences of each of these.
  */
-export function reach(
-  mappings: readonly ScopeMapping[],
-  granted: readonly string[],
-): { scopes: Set<string>; audiencesByScope: Map<string, Set<string>> } {
+export function reach(mappings: readonly ScopeMapping[], granted: readonly string[]): Reach {
   const scopes = reachableScopes(mappings, granted)
   return {
     scopes,

@@ -46,10 +46,20 @@ test('every link of the shipped files holds and says why', () => {
     const chain = judgeChain(config, route)
     assert.deepEqual(astray(chain), [])
     assert.equal(chain.broken, undefined)
-    assert.equal(chain.links.length, 8)
+    assert.equal(chain.links.length, 14)
     for (const link of chain.links) assert.ok(link.state === 'holds' && link.evidence !== '')
   }
 })
+
+/** Links that need to know what token is wanted. */
+const OF_THE_TOKEN = [
+  'client_grants',
+  'scope_mapping',
+  'login_scope',
+  'service_scopes',
+  'allowed_audiences',
+]
+const OF_THE_BACKEND = ['backend_audience', 'backend_issuer']
 
 interface Break {
   what: string
@@ -74,13 +84,7 @@ const breaks: Break[] = [
     file: ROUTES,
     edit: replace('target_service: analytics_service', 'target_service: analytics_servise'),
     link: 'target_service',
-    unknown: [
-      'service_audience',
-      'scope_mapping',
-      'login_scope',
-      'service_scopes',
-      'allowed_audiences',
-    ],
+    unknown: ['service_audience', ...OF_THE_TOKEN, ...OF_THE_BACKEND],
     code: 'target_service_unknown',
     line: 'target_service: analytics_servise',
     found: /"analytics_servise"/,
@@ -103,7 +107,7 @@ const breaks: Break[] = [
     file: SETTINGS,
     edit: replace(`  analytics_service: ${ANALYTICS}\n`, ''),
     link: 'service_audience',
-    unknown: ['scope_mapping', 'login_scope', 'service_scopes', 'allowed_audiences'],
+    unknown: [...OF_THE_TOKEN, 'backend_audience'],
     code: 'service_audience_missing',
     line: `crud_service: ${CRUD}`,
     found: /no entry for "analytics_service" in service_audiences$/,
@@ -115,11 +119,11 @@ const breaks: Break[] = [
     file: SETTINGS,
     edit: replace(`analytics_service: ${ANALYTICS}`, `analytic_service: ${ANALYTICS}`),
     link: 'service_audience',
-    unknown: ['scope_mapping', 'login_scope', 'service_scopes', 'allowed_audiences'],
+    unknown: [...OF_THE_TOKEN, 'backend_audience'],
     code: 'service_audience_missing',
     line: `analytic_service: ${ANALYTICS}`,
     found: /there is "analytic_service"/,
-    mend: /add "analytics_service: /,
+    mend: /rename "analytic_service" to "analytics_service" in service_audiences/,
     heal: replace('analytic_service', 'analytics_service'),
   },
   {
@@ -127,7 +131,7 @@ const breaks: Break[] = [
     file: SETTINGS,
     edit: replace('client_id: bff-server', 'client_id: bff-srver'),
     link: 'client',
-    unknown: ['client_scopes', 'allowed_audiences'],
+    unknown: ['redirect_uri', 'client_scopes', 'client_grants', 'allowed_audiences'],
     code: 'client_unknown',
     line: 'client_id: bff-srver',
     found: /"bff-srver"/,
@@ -165,7 +169,7 @@ const breaks: Break[] = [
     code: 'audience_unmapped',
     line: 'scope: application.all',
     found: /no scope that leads to "https:\/\/analytics/,
-    mend: /add "https:\/\/analytics.*" to the audiences of a scope that the login asks for/,
+    mend: /add "https:\/\/analytics.*" to the audiences of api\.read/,
     heal: everywhere('https://elsewhere.example.com', ANALYTICS),
   },
   {
@@ -177,7 +181,7 @@ const breaks: Break[] = [
     code: 'audience_unmapped',
     line: `- ${ANALYTICS}/`,
     found: /empowernow\.ai\/"; they differ by a trailing slash/,
-    mend: /the same audience in service_audiences\.analytics_service and in scope_mappings/,
+    mend: /write "https:\/\/analytics.*" in scope_mappings/,
     heal: everywhere(`${ANALYTICS}/`, ANALYTICS),
   },
   {
@@ -190,7 +194,7 @@ const breaks: Break[] = [
     code: 'audience_unmapped',
     line: '- https://CRUD.ocg',
     found: /they differ by upper and lower case/,
-    mend: /the same audience in service_audiences\.crud_service/,
+    mend: /write "https:\/\/crud.*" in scope_mappings/,
     heal: everywhere('https://CRUD.ocg', 'https://crud.ocg'),
   },
   {
@@ -232,12 +236,11 @@ const breaks: Break[] = [
     what: 'a service scope that no login scope implies',
     file: MAPPINGS,
     edit: replace('implies: [api.read, ', 'implies: ['),
-    at: SETTINGS,
     link: 'service_scopes',
     code: 'service_scope_astray',
-    line: 'analytics_service: api.read',
+    line: 'implies: [api.write',
     found: /^"api\.read", which does not lead to/,
-    mend: /set service_scopes\.analytics_service to /,
+    mend: /add api\.read to the implies of application\.all/,
     heal: replace('implies: [', 'implies: [api.read, '),
   },
   {
@@ -290,8 +293,9 @@ test('one thing amiss breaks exactly its link, and its mend heals it', async (t)
 })
 
 function textOf(edits: Edits, file: ConfigFile): string {
-  const { routes, settings, idp } = shipped(edits)
-  const sources = [routes, settings, ...(idp ? [idp.settings, idp.clients] : [])]
+  const { routes, settings, idp, backends } = shipped(edits)
+  const others = idp === undefined ? [] : [idp.settings, idp.clients]
+  const sources = [routes, settings, ...others, ...Object.values(backends ?? {})]
   return sources.find((source) => source.file === file)?.text ?? ''
 }
 
@@ -300,17 +304,18 @@ test('the break of one route leaves the other whole', () => {
   assert.deepEqual(astray(chainOf('api-crud', edits)), [])
 })
 
-test('an audience written with a slash in the map is told at both places of the IdP', () => {
+test('an audience with which the map stands alone is told once, at the map', () => {
   const chain = chainOf('api-analytics', {
     [SETTINGS]: replace(`analytics_service: ${ANALYTICS}`, `analytics_service: ${ANALYTICS}/`),
   })
-  const found = chain.links.flatMap((link) =>
-    link.state === 'broken' ? [`${link.link} ${link.at?.file}: ${link.found}`] : [],
+  assert.deepEqual(
+    astray(chain),
+    ['service_audience', ...OF_THE_TOKEN, 'backend_audience'].map((link, i) =>
+      i === 0 ? `${link} broken` : `${link} unknown`,
+    ),
   )
-  assert.deepEqual(found, [
-    `scope_mapping ${MAPPINGS}: "${ANALYTICS}"; they differ by a trailing slash`,
-    `allowed_audiences ${CLIENTS}: "${ANALYTICS}"; they differ by a trailing slash`,
-  ])
+  assert.equal(chain.broken?.at?.file, SETTINGS)
+  assert.equal(chain.broken?.found, `"${ANALYTICS}/"; they differ by a trailing slash`)
 })
 
 test('without the files of the IdP its links are unknown, and never called whole', () => {
@@ -318,12 +323,10 @@ test('without the files of the IdP its links are unknown, and never called whole
   const { config } = readBridgeConfig({ routes, settings }, {})
   assert.ok(config?.compiled[0])
   assert.deepEqual(astray(judgeChain(config, config.compiled[0])), [
-    'client unknown',
-    'client_scopes unknown',
-    'scope_mapping unknown',
-    'login_scope unknown',
-    'service_scopes unknown',
-    'allowed_audiences unknown',
+    ...['idp_issuer', 'client', 'redirect_uri', 'client_scopes', ...OF_THE_TOKEN].map(
+      (link) => `${link} unknown`,
+    ),
+    ...OF_THE_BACKEND.map((link) => `${link} unknown`),
   ])
 })
 
@@ -334,13 +337,14 @@ test('a bearer route needs an audience to hold callers to, and no token of ours'
       'upstream_path: /api/v1/analytics/{path}\n    auth: bearer',
     ),
   }
-  const later = ['scope_mapping', 'login_scope', 'service_scopes', 'allowed_audiences']
+  const later = ['redirect_uri', 'cookie', ...OF_THE_TOKEN]
   const unknown = later.map((link) => `${link} unknown`)
   assert.deepEqual(astray(chainOf('api-analytics', bearer)), unknown)
   const unmapped = { ...bearer, [SETTINGS]: replace(`  analytics_service: ${ANALYTICS}\n`, '') }
   assert.deepEqual(astray(chainOf('api-analytics', unmapped)), [
     'service_audience broken',
     ...unknown,
+    'backend_audience unknown',
   ])
 })
 

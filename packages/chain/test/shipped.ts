@@ -15,6 +15,10 @@ export function shipped(edits: Edits = {}): BridgeSources {
     routes: read('BFF/config/routes.yaml'),
     settings: read('BFF/config/settings.yaml'),
     idp: { settings: read('IdP/config/settings.yaml'), clients: read('IdP/config/clients.yaml') },
+    backends: {
+      analytics_service: read('Analytics/config/settings.yaml'),
+      crud_service: read('CRUD/config/settings.yaml'),
+    },
   }
 }
 

@@ -1,4 +1,4 @@
-import { LOCAL_HOSTS } from '@audience-bridge/chain/bridge-config.ts'
+import { LOCAL_HOSTS } from '@audience-bridge/chain/local-hosts.ts'
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'

@@ -1,0 +1,161 @@
+import type { BridgeConfig } from './bridge-config.ts'
+import {
+  bridgedToken,
+  broken,
+  EARLIER,
+  holds,
+  type Judge,
+  listOf,
+  NO_IDP_FILES,
+  NO_TOKEN,
+  patchOf,
+  quote,
+  unknown,
+} from './judge.ts'
+import { nearest } from './nearest.ts'
+import type { Edit } from './patch.ts'
+
+/* From the BFF to its client at the IdP: what every login, whatever the service, leans on. */
+
+export const judgeIdpIssuer: Judge = (config) => {
+  const link = 'idp_issuer'
+  if (config.idp === undefined) return unknown(link, NO_IDP_FILES)
+  const ours = config.settings.auth.issuer
+  const theirs = config.idp.settings.server.issuer
+  if (ours === theirs) return holds(link, `BFF and IdP name the issuer ${ours}`)
+  const backends = Object.values(config.backends)
+  const idpIsAstray = backends.length > 0 && backends.every(({ auth }) => auth.issuer === ours)
+  return broken(config, link, 'issuer_differs', ['settings', ['auth', 'issuer']], {
+    found: `auth.issuer "${ours}"`,
+    expected: `the IdP's server.issuer "${theirs}", exactly`,
+    mend: idpIsAstray
+      ? `set server.issuer of the IdP to "${ours}", which the backends trust`
+      : `set auth.issuer to "${theirs}"`,
+    patch: idpIsAstray
+      ? patchOf(config, 'idp_settings', [
+          {
+            op: 'set',
+            path: ['server', 'issuer'],
+            value: config.textOf('settings', ['auth', 'issuer']) ?? ours,
+          },
+        ])
+      : patchOf(config, 'settings', [
+          {
+            op: 'set',
+            path: ['auth', 'issuer'],
+            value: config.textOf('idp_settings', ['server', 'issuer']) ?? theirs,
+          },
+        ]),
+  })
+}
+
+export const judgeClient: Judge = (config) => {
+  const link = 'client'
+  if (config.idp === undefined) return unknown(link, NO_IDP_FILES)
+  const id = config.settings.auth.client_id
+  const client = config.idp.clients[id]
+  if (client?.enabled) return holds(link, `the IdP knows the client ${id}`)
+  if (client !== undefined) {
+    const path = [id, 'enabled']
+    return broken(config, link, 'client_disabled', ['idp_clients', path], {
+      found: `client "${id}", which is disabled at the IdP`,
+      expected: 'an enabled client',
+      mend: `delete ${id}.enabled`,
+      patch: patchOf(config, 'idp_clients', [{ op: 'remove', path }]),
+    })
+  }
+  const known = Object.keys(config.idp.clients)
+  const meant = nearest(id, known)
+  const path = ['auth', 'client_id']
+  return broken(config, link, 'client_unknown', ['settings', path], {
+    found: `client "${id}", which the IdP does not know`,
+    expected: `one of ${listOf(known)}`,
+    mend:
+      meant === undefined
+        ? `add "${id}" to the IdP's clients.yaml`
+        : `did you mean "${meant}"? Otherwise add "${id}" to the IdP's clients.yaml`,
+    patch:
+      meant === undefined
+        ? undefined
+        : patchOf(config, 'settings', [{ op: 'set', path, value: meant }]),
+  })
+}
+
+export const judgeRedirectUri: Judge = (config, { route }) => {
+  const link = 'redirect_uri'
+  const { idpIndex: idp } = config
+  if (route.auth !== 'session') return unknown(link, NO_TOKEN)
+  if (idp?.client === undefined) return unknown(link, idp === undefined ? NO_IDP_FILES : EARLIER)
+  const uri = new URL('/auth/callback', config.settings.server.public_url).href
+  if (idp.redirectUris.has(uri)) return holds(link, `the IdP sends browsers back to ${uri}`)
+  const path = [config.settings.auth.client_id, 'redirect_uris']
+  const near = nearest(uri, idp.redirectUris)
+  return broken(config, link, 'redirect_uri_missing', ['idp_clients', path], {
+    found: `${path.join('.')} without "${uri}"${near === undefined ? '' : ` (there is "${near}")`}`,
+    expected: 'server.public_url with /auth/callback, exactly',
+    mend: `add "${uri}" to ${path.join('.')}`,
+    patch: patchOf(config, 'idp_clients', [
+      { op: 'append', path, value: callbackText(config, uri) },
+    ]),
+  })
+}
+
+/** The callback's address with the template that the BFF's file has for its own. */
+function callbackText(config: BridgeConfig, uri: string): string {
+  const { public_url: publicUrl } = config.settings.server
+  const text = config.textOf('settings', ['server', 'public_url'])
+  return text !== undefined && `${publicUrl}/auth/callback` === uri ? `${text}/auth/callback` : uri
+}
+
+export const judgeClientScopes: Judge = (config) => {
+  const link = 'client_scopes'
+  const { idpIndex: idp } = config
+  const id = config.settings.auth.client_id
+  if (idp?.client === undefined) return unknown(link, idp === undefined ? NO_IDP_FILES : EARLIER)
+  const { oauth_scopes: asked } = config.settings.auth
+  const missing = asked.split(' ').filter((scope) => !idp.clientScopes.has(scope))
+  if (missing.length === 0) return holds(link, `${id} may ask for every scope of the login`)
+  const path = [id, 'scopes']
+  return broken(config, link, 'client_scope_missing', ['idp_clients', path], {
+    found: `${id}.scopes without ${quote(missing)}`,
+    expected: `every scope of auth.oauth_scopes (${asked})`,
+    mend: `add ${missing.join(', ')} to ${id}.scopes`,
+    patch: patchOf(
+      config,
+      'idp_clients',
+      missing.map((value): Edit => ({ op: 'append', path, value })),
+    ),
+  })
+}
+
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+
+export const judgeClientGrants: Judge = (config, route) => {
+  const link = 'client_grants'
+  const token = bridgedToken(config, route)
+  if (typeof token === 'string') return unknown(link, token)
+  const { requirement, idp } = token
+  if (idp.client === undefined) return unknown(link, EARLIER)
+  const id = config.settings.auth.client_id
+  const { mint, service } = requirement
+  const offline = config.settings.auth.oauth_scopes.split(' ').includes('offline_access')
+  const needed = [
+    'authorization_code',
+    ...(offline || mint === 'refresh_resource' ? ['refresh_token'] : []),
+    ...(mint === 'token_exchange' ? [EXCHANGE] : []),
+    ...(mint === 'client_credentials' ? ['client_credentials'] : []),
+  ]
+  const missing = needed.filter((grant) => !idp.clientGrants.has(grant))
+  if (missing.length === 0) return holds(link, `${id} may use ${mint} for ${service}`)
+  const path = [id, 'grant_types']
+  return broken(config, link, 'client_grant_missing', ['idp_clients', path], {
+    found: `${id}.grant_types without ${quote(missing)}`,
+    expected: `what the login and the way to ${service}'s token (${mint}) need`,
+    mend: `add ${missing.join(', ')} to ${id}.grant_types`,
+    patch: patchOf(
+      config,
+      'idp_clients',
+      missing.map((value): Edit => ({ op: 'append', path, value })),
+    ),
+  })
+}
