@@ -16,7 +16,11 @@ export function readReturnTo(
   if (value.startsWith('/')) {
     if (value.startsWith('//')) return undefined
     const url = URL.parse(value, publicUrl)
-    return url?.origin === publicUrl.origin ? url.pathname + url.search + url.hash : undefined
+    // `/.//evil.example` is our own until its dots are resolved.
+    if (url === null || url.origin !== publicUrl.origin || url.pathname.startsWith('//')) {
+      return undefined
+    }
+    return url.pathname + url.search + url.hash
   }
   const url = URL.parse(value)
   if (url === null || url.username !== '' || url.password !== '') return undefined
