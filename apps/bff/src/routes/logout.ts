@@ -1,7 +1,7 @@
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readCookie, writeCookie } from '../session/cookie.ts'
-import { csrfFault } from '../session/csrf.ts'
+import { csrfFault, originFault } from '../session/csrf.ts'
 import type { RouteDeps } from './deps.ts'
 import { escapeHtml, sendPage, wantsHtml } from './page.ts'
 
@@ -23,18 +23,19 @@ export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
     )
     const { sessionName, loggedOutName, domain } = config.cookies
     let logoutUrl = home
+    const sender = {
+      method: request.method,
+      origin: request.headers.origin,
+      fetchSite: text(request.headers['sec-fetch-site']),
+      token: text(request.headers['x-csrf-token']) ?? formField(request.body, 'csrf_token'),
+    }
+    // SameSite=Lax keeps the cookie away from another site's form, so that no session is found; the
+    // answer to the form would delete the cookie all the same.
+    const foreign = originFault(sender, config.trustedOrigins)
+    if (foreign !== undefined) throw new ProblemError('CSRF_REJECTED', foreign)
     if (found.kind === 'session') {
       const { session } = found
-      const fault = csrfFault(
-        {
-          method: request.method,
-          origin: request.headers.origin,
-          fetchSite: text(request.headers['sec-fetch-site']),
-          token: text(request.headers['x-csrf-token']) ?? formField(request.body, 'csrf_token'),
-        },
-        session.ticket.csrf,
-        config.trustedOrigins,
-      )
+      const fault = csrfFault(sender, session.ticket.csrf, config.trustedOrigins)
       if (fault !== undefined) throw new ProblemError('CSRF_REJECTED', fault)
       const { idToken, refreshToken } = session.grant
       await deps.sessions.end(session)

@@ -24,17 +24,27 @@ export function csrfFault(
   allowedOrigins: ReadonlySet<string>,
 ): string | undefined {
   if (SAFE.has(request.method)) return undefined
-  if (request.origin !== undefined && !allowedOrigins.has(request.origin)) {
-    return 'the Origin header names an origin that is not allowed'
-  }
-  if (request.origin === undefined && request.fetchSite === 'cross-site') {
-    return 'Sec-Fetch-Site says cross-site and no Origin is given'
-  }
+  const foreign = originFault(request, allowedOrigins)
+  if (foreign !== undefined) return foreign
   if (request.token === undefined) return 'the X-CSRF-Token header is missing'
   const given = Buffer.from(request.token)
   const expected = Buffer.from(expectedToken)
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
     return "the X-CSRF-Token header is not this session's"
+  }
+  return undefined
+}
+
+/** Whether a request says that another site's page sent it; the half that needs no session. */
+export function originFault(
+  { origin, fetchSite }: Pick<RequestOrigin, 'origin' | 'fetchSite'>,
+  allowedOrigins: ReadonlySet<string>,
+): string | undefined {
+  if (origin !== undefined && !allowedOrigins.has(origin)) {
+    return 'the Origin header names an origin that is not allowed'
+  }
+  if (origin === undefined && fetchSite === 'cross-site') {
+    return 'Sec-Fetch-Site says cross-site and no Origin is given'
   }
   return undefined
 }
