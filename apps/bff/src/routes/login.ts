@@ -50,18 +50,21 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
       const there = new URL('/auth/login', config.publicUrl)
       there.searchParams.set('return_to', returnTo)
       there.searchParams.set('host_checked', '1')
+      if (parsed.data.prompt !== undefined) there.searchParams.set('prompt', parsed.data.prompt)
       return reply.redirect(there.href, 302)
     }
 
     const cookies = request.headers.cookie
     const loggedOut = readCookie(cookies, config.cookies.loggedOutName) !== undefined
     const requested = loginRequestOf(config)
+    // After a logout the next login asks for the password, even if the IdP was not told, and even if a
+    // silent one is asked for: whoever comes to this browser next must not become the user before.
+    const prompt = loggedOut ? 'login' : parsed.data.prompt
     const started = await deps.idp().startLogin({
       redirectUri: new URL('/auth/callback', config.publicUrl).href,
       scope: requested.scopes.join(' '),
       resources: requested.resources,
-      // After a logout the next login asks for the password, even if the IdP was not told.
-      prompt: parsed.data.prompt ?? (loggedOut ? 'login' : undefined),
+      prompt,
     })
     if (started.kind !== 'ok') noteIdpAnswer(deps, request, started)
     if (started.kind === 'unavailable') {
@@ -89,10 +92,11 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
       secrets,
       returnTo,
       requested,
-      silent: parsed.data.prompt === 'none',
+      silent: prompt === 'none',
     })
     const name = config.cookies.loginPrefix + loginCookieTag(secrets.state)
-    const leftovers = cookieNames(cookies, config.cookies.loginPrefix).slice(MAX_LOGIN_COOKIES)
+    // Browsers send the oldest first.
+    const leftovers = cookieNames(cookies, config.cookies.loginPrefix).slice(0, -MAX_LOGIN_COOKIES)
     return reply
       .header('set-cookie', [
         writeCookie(name, secret, { maxAgeSeconds: LOGIN_SECONDS }),
