@@ -96,6 +96,27 @@ export class Visitor {
     return this.submitLogin(await this.openLogin(returnTo), credentials)
   }
 
+  /** Signs out at the BFF with the CSRF token; JSON unless `accept` says otherwise. */
+  async signOut(accept = 'application/json'): Promise<Response> {
+    const headers = { 'x-csrf-token': await this.csrfToken(), accept }
+    return this.fetch('/auth/logout', { method: 'POST', headers })
+  }
+
+  /** Goes to the IdP's sign-out page as far as it leads back to the BFF; gives the last answer. */
+  async finishSignOut(logoutUrl: string): Promise<Response> {
+    const page = await this.follow(await this.fetch(logoutUrl))
+    const html = await page.text()
+    const action = /<form[^>]*action="([^"]+)"/.exec(html)?.[1]
+    const xsrf = /name="xsrf" value="([^"]+)"/.exec(html)?.[1]
+    if (action === undefined || xsrf === undefined) throw new Error(`no sign-out form: ${html}`)
+    const posted = await this.fetch(new URL(action, page.url).href, {
+      method: 'POST',
+      headers: { origin: new URL(page.url).origin },
+      body: new URLSearchParams({ xsrf, logout: 'yes' }),
+    })
+    return this.follow(posted, ({ origin }) => origin === this.bff)
+  }
+
   async session(): Promise<SessionResponse> {
     return sessionResponse.parse(await (await this.fetch('/api/auth/session')).json())
   }
