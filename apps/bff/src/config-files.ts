@@ -4,6 +4,7 @@ import { bffSettingsSchema } from '@audience-bridge/chain/bff-settings.ts'
 import type { BridgeSources } from '@audience-bridge/chain/bridge-config.ts'
 import { readDocument, type SourceFile } from '@audience-bridge/chain/document.ts'
 import { formatFault, formatPlace } from '@audience-bridge/chain/fault.ts'
+import { sourceNames } from '@audience-bridge/chain/source-names.ts'
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import type { Reading } from '@audience-bridge/kit/live.ts'
 import { readSecret } from '@audience-bridge/kit/secret.ts'
@@ -26,14 +27,18 @@ export function openConfigFiles(directory: string, env: Environment): ConfigFile
     read() {
       const settings = readSource(settingsFile)
       const named = readDocument(settings, bffSettingsSchema, env).value
-      const idpDirectory =
-        named?.idp_config_dir && join(dirname(settingsFile), named.idp_config_dir)
-      const idp = idpDirectory === undefined ? [] : idpFiles(idpDirectory)
+      const names = sourceNames(settings, env)
+      const beside = (path: string) => join(dirname(settingsFile), path)
+      const idp = names.idpDirectory === undefined ? [] : idpFiles(beside(names.idpDirectory))
+      const backends = Object.entries(names.backends).map(
+        ([service, path]) => [service, beside(path)] as const,
+      )
       const secrets = [named?.auth.client_secret, named?.admin?.token].flatMap((value) =>
         value?.startsWith('file:') ? [value.slice('file:'.length)] : [],
       )
-      paths = [settingsFile, routesFile, ...idp, ...secrets]
-      return readingOf({ routes: readSource(routesFile), settings, ...idpSources(idp) }, env)
+      paths = [settingsFile, routesFile, ...idp, ...backends.map(([, path]) => path), ...secrets]
+      const others = { ...idpSources(idp), backends: backendSources(backends) }
+      return readingOf({ routes: readSource(routesFile), settings, ...others }, env)
     },
   }
 }
@@ -64,6 +69,17 @@ function idpSources([settings, clients]: readonly string[]): Pick<BridgeSources,
   } catch {
     return {}
   }
+}
+
+/** The backends' settings that can be read; what the others expect stays unknown here. */
+function backendSources(
+  backends: readonly (readonly [service: string, path: string])[],
+): Record<string, SourceFile> {
+  return Object.fromEntries(
+    backends
+      .filter(([, path]) => existsSync(path))
+      .map(([service, path]) => [service, readSource(path)]),
+  )
 }
 
 function readSource(file: string): SourceFile {

@@ -42,9 +42,9 @@ const BROKEN: { what: string; edits: Edits; link: string; file: string; mend: Re
         `analytics_service: ${ANALYTICS}/`,
       ),
     },
-    link: 'audience_unmapped',
-    file: 'IdP/config/settings.yaml',
-    mend: /same audience/,
+    link: 'audience_differs',
+    file: 'BFF/config/settings.yaml',
+    mend: /set service_audiences\.analytics_service to/,
   },
   {
     what: 'the login asks for no scope that leads there',
