@@ -49,18 +49,28 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
 
   [`${IDP}/main.ts`, [`${IDP}/config/*.ts`, KIT]],
   [`${IDP}/add-users.ts`, [`${IDP}/accounts/*.ts`, KIT]],
-  [`${IDP}/server.ts`, [`${IDP}/{accounts,adapter,interactions}/*.ts`, CHAIN, CONTRACTS, KIT]],
+  // The service is what a new configuration swaps; the server is what stays.
+  [
+    `${IDP}/{server,service}.ts`,
+    [`${IDP}/{accounts,adapter,config,interactions}/*.ts`, CHAIN, CONTRACTS, KIT],
+  ],
   [`${IDP}/interactions/*.ts`, [`${IDP}/accounts/*.ts`, `${IDP}/http.ts`, CONTRACTS, KIT]],
   [`${IDP}/{accounts,adapter}/*.ts`, [KIT]],
-  [`${IDP}/config/*.ts`, [CHAIN, KIT]],
+  // A reading lists the faults of the clients and their secrets with those of the files.
+  [`${IDP}/config/*.ts`, [`${IDP}/clients.ts`, CHAIN, KIT]],
   [`${IDP}/provider.ts`, [`${IDP}/interactions/*.ts`, CHAIN, KIT]],
   [`${IDP}/*.ts`, [CHAIN, CONTRACTS, KIT]],
 
   [`${ANALYTICS}/main.ts`, [`${ANALYTICS}/**`, CHAIN, KIT, RESOURCE_SERVER]],
+  [`${ANALYTICS}/access.ts`, [KIT, RESOURCE_SERVER]],
   [`${ANALYTICS}/server.ts`, [`${ANALYTICS}/{routes,ingest}/*.ts`, KIT, RESOURCE_SERVER]],
   [
     `${ANALYTICS}/routes/*.ts`,
-    [`${ANALYTICS}/{anomalies,queries,ingest,engine}/*.ts`, CONTRACTS, KIT, RESOURCE_SERVER],
+    [
+      `${ANALYTICS}/{anomalies,queries,ingest,engine}/*.ts`,
+      `${ANALYTICS}/access.ts`,
+      ...[CONTRACTS, KIT, RESOURCE_SERVER],
+    ],
   ],
   // Anomalies are asked with the same filters and windows as the other questions.
   [

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import type { AnalyticsSettings } from '@audience-bridge/chain/analytics-settings.ts'
+import { versionOf } from '@audience-bridge/kit/live.ts'
 import {
   createTokenVerifier,
   type TokenVerifier,
@@ -18,16 +17,13 @@ export interface Access {
 
 /** @param before keeps its verifier, with the keys it has fetched, where issuer and audience stay. */
 export function accessOf(
-  { auth, reader_roles }: Pick<AnalyticsSettings, 'auth' | 'reader_roles'>,
+  { auth, reader_roles }: { auth: { issuer: string; audience: string }; reader_roles: string[] },
   before?: Access,
 ): Access {
   const { issuer, audience } = auth
   const same = before?.issuer === issuer && before.audience === audience
   return {
-    version: createHash('sha256')
-      .update(JSON.stringify([auth, reader_roles]))
-      .digest('hex')
-      .slice(0, 12),
+    version: versionOf([auth, reader_roles]),
     ...{ issuer, audience },
     readerRoles: reader_roles,
     verifier: same ? before.verifier : createTokenVerifier({ issuer, audience, realm: REALM }),

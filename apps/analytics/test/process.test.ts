@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,8 +9,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
 import { ingestResponse } from '@audience-bridge/contracts/event.ts'
-import { access } from './make.ts'
-import { AUDIENCE, startIssuer } from './world.ts'
+import type { LiveStatus } from '@audience-bridge/kit/live.ts'
+import { access, workflow } from './make.ts'
+import { AUDIENCE, startIssuer, type TokenWish } from './world.ts'
 
 const MAIN = new URL('../src/main.ts', import.meta.url).pathname
 const scratch = mkdtempSync(join(tmpdir(), 'analytics-process-'))
@@ -133,6 +134,73 @@ test('requests under way are answered before the stop', async () => {
     assert.equal(outcome.status === 'fulfilled' && outcome.value.accepted, 500)
   }
 })
+
+test('the settings follow their file while the service runs', async (t) => {
+  const config = configure('live')
+  const file = join(config, 'Analytics/config/settings.yaml')
+  const before = readFileSync(file, 'utf8')
+  const { child, origin } = await start(config)
+  await post(origin, [workflow(Date.now() - 1000, { subject: 'alice' })])
+
+  const ask = async (wish: TokenWish) => {
+    const headers = { authorization: `Bearer ${await idp.token(wish)}` }
+    const response = await fetch(`${origin}/api/v1/analytics/workflows`, { headers })
+    return { response, text: await response.text() }
+  }
+  const status = async () => {
+    const response = await fetch(`${origin}/health/config`)
+    return (await response.json()) as LiveStatus
+  }
+  const first = await status()
+
+  await t.test('reader_roles', async () => {
+    const auditor = { sub: 'olga', roles: ['auditor'] }
+    assert.doesNotMatch((await ask(auditor)).text, /onboard-user/)
+    writeFileSync(file, before.replace('[analyst]', '[auditor]'))
+    await until(async () => /onboard-user/.test((await ask(auditor)).text))
+    assert.doesNotMatch((await ask({ sub: 'olga', roles: ['analyst'] })).text, /onboard-user/)
+    assert.notEqual((await status()).version, first.version)
+  })
+
+  await t.test('auth.audience, for tokens that were taken before, too', async () => {
+    const old = await idp.token()
+    const other = 'https://other.example'
+    assert.equal((await ask({})).response.status, 200)
+    writeFileSync(file, before.replace(AUDIENCE, other))
+    await until(async () => (await ask({ aud: other })).response.status === 200)
+    const refused = await fetch(`${origin}/api/v1/analytics/workflows`, {
+      headers: { authorization: `Bearer ${old}` },
+    })
+    assert.equal(refused.status, 401)
+    const challenge = refused.headers.get('www-authenticate') ?? ''
+    assert.match(challenge, /expected audience https:\/\/other\.example, found/)
+    const metadata = await fetch(`${origin}/.well-known/oauth-protected-resource`)
+    assert.match(await metadata.text(), /"resource":"https:\/\/other\.example"/)
+  })
+
+  await t.test('but not what needs a restart, nor what is malformed', async () => {
+    const { version } = await status()
+    const slips = [
+      [before.replace('live/chdb', 'elsewhere'), /:5:\d+: engine\.path: .*needs a restart/],
+      [before.replace('issuer:', 'isuer:'), /:3:\d+: auth\.isuer: .*did you mean "issuer"/],
+    ] as const
+    for (const [text, says] of slips) {
+      writeFileSync(file, text)
+      await until(async () => says.test((await status()).faults.join('\n')))
+      assert.deepEqual([(await status()).version, (await status()).refused], [version, true])
+    }
+    writeFileSync(file, before)
+    child.kill('SIGHUP')
+    await until(async () => (await status()).version === first.version)
+    assert.equal((await ask({})).response.status, 200)
+  })
+  assert.equal(await stop(child), 0)
+})
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + 5_000
+  while (!(await holds())) assert.ok(performance.now() < end, `not within 5 s: ${holds}`)
+}
 
 test('a start that cannot go on is one clear message and exit code 1', async (t) => {
   await t.test('a key that is not known', async () => {

@@ -1,10 +1,11 @@
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
+import type { LiveStatus } from '@audience-bridge/kit/live.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
 import { protectedResourceMetadata } from '@audience-bridge/resource-server/metadata.ts'
 import { requiredScope } from '@audience-bridge/resource-server/scopes.ts'
-import { createTokenVerifier } from '@audience-bridge/resource-server/verifier.ts'
+import type { TokenVerifier } from '@audience-bridge/resource-server/verifier.ts'
 import { type FastifyInstance, fastify } from 'fastify'
 import { openDatabase } from './database.ts'
 import { SUPPORTED_SCOPES } from './endpoint.ts'
@@ -15,10 +16,13 @@ import { projectRoutes } from './routes/projects.ts'
 import { whoamiRoute } from './routes/whoami.ts'
 import { workflowRoutes } from './routes/workflows.ts'
 import { runStore } from './run-store.ts'
+import type { TokenCheck } from './token-check.ts'
 import { createRunner } from './workflow-runner.ts'
 
 export interface CrudDeps {
-  auth: { issuer: string; audience: string }
+  /** The settings in force. */
+  tokenCheck: () => TokenCheck
+  configStatus: () => LiveStatus
   /** The database file. */
   path: string
   outbox: Pick<Outbox, 'emit'>
@@ -29,13 +33,14 @@ export interface CrudDeps {
 const BODY_BYTES = 10_485_760
 
 /** The service, not listening. Closing it ends the runs under way and then the database. */
-export function buildCrud({ auth, path, outbox, log }: CrudDeps): FastifyInstance {
+export function buildCrud(deps: CrudDeps): FastifyInstance {
+  const { tokenCheck, path, outbox, log } = deps
   const db = openDatabase(path)
   const projects = projectStore(db)
   const runs = runStore(db)
   const reporter = createReporter(outbox)
   const runner = createRunner({ projects, runs, reporter, log })
-  const verifier = createTokenVerifier({ ...auth, realm: 'crud' })
+  const verifier: TokenVerifier = { verify: (header) => tokenCheck().verifier.verify(header) }
 
   const app = fastify({
     bodyLimit: BODY_BYTES,
@@ -66,8 +71,12 @@ export function buildCrud({ auth, path, outbox, log }: CrudDeps): FastifyInstanc
   })
 
   app.get('/health', () => ({ status: 'ok' }))
-  const metadata = protectedResourceMetadata({ ...auth, scopes: SUPPORTED_SCOPES })
-  if (metadata !== undefined) app.get('/.well-known/oauth-protected-resource', () => metadata)
+  app.get('/health/config', () => deps.configStatus())
+  app.get('/.well-known/oauth-protected-resource', () => {
+    const metadata = protectedResourceMetadata({ ...tokenCheck(), scopes: SUPPORTED_SCOPES })
+    if (metadata === undefined) throw new ProblemError('NOT_FOUND', 'the audience is no URL')
+    return metadata
+  })
   projectRoutes(app, { verifier, projects, reporter })
   workflowRoutes(app, { verifier, projects, runs, runner, reporter })
   whoamiRoute(app, { verifier })

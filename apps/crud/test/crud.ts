@@ -7,6 +7,7 @@ import { createLog } from '@audience-bridge/kit/log.ts'
 import { createOutbox } from '@audience-bridge/outbox/outbox.ts'
 import { SOURCE } from '../src/reporter.ts'
 import { buildCrud } from '../src/server.ts'
+import { tokenCheckOf } from '../src/token-check.ts'
 import { AUDIENCE, type Issuer, startIssuer } from './issuer.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
 
@@ -41,8 +42,13 @@ export async function startCrud(t: TestContext): Promise<Crud> {
     flushMs: 1,
     closeMs: 200,
   })
-  const auth = { issuer: issuer.url, audience: AUDIENCE }
-  const app = buildCrud({ auth, path: join(dir, 'crud.sqlite'), outbox, log })
+  const check = tokenCheckOf({ issuer: issuer.url, audience: AUDIENCE })
+  const app = buildCrud({
+    tokenCheck: () => check,
+    configStatus: () => ({ version: 'test', loaded_at: '', refused: false, faults: [] }),
+    path: join(dir, 'crud.sqlite'),
+    ...{ outbox, log },
+  })
   const origin = await app.listen({ host: '127.0.0.1', port: 0 })
   t.after(async () => {
     await app.close()

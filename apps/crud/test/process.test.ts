@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { startIssuer } from './issuer.ts'
+import { AUDIENCE, startIssuer } from './issuer.ts'
 import { startReceiver } from './receiver.ts'
 
 const MAIN = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -70,6 +70,49 @@ test('the process runs on the shipped configuration, sends its events with its o
   assert.equal(code, 0)
   assert.equal(receiver.events.length, 1)
   assert.deepEqual([...receiver.authorizations], ['Bearer events-token'])
+})
+
+test('the settings follow their file while the service runs', async (t) => {
+  const issuer = await startIssuer(t)
+  const config = mkdtempSync(join(tmpdir(), 'crud-config-'))
+  t.after(() => rmSync(config, { recursive: true, force: true }))
+  cpSync(CONFIG, config, { recursive: true })
+  const file = join(config, 'CRUD/config/settings.yaml')
+  const before = readFileSync(file, 'utf8')
+  const child = spawnCrud(t, { BRIDGE_CONFIG: config, IDP_ISSUER: issuer.url })
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  const logged = async (message: string) => {
+    for (;;) {
+      const { value, done } = await lines.next()
+      if (done) throw new Error(`the process ended without "${message}"`)
+      const entry = JSON.parse(value)
+      if (entry.message === message) return entry
+    }
+  }
+  const { origin } = await logged('listening')
+  const ask = async (aud: string) => {
+    const headers = { authorization: `Bearer ${issuer.token({ aud })}` }
+    return (await fetch(`${origin}/api/whoami`, { headers })).status
+  }
+  const other = 'https://other.example'
+  assert.deepEqual([await ask(AUDIENCE), await ask(other)], [200, 401])
+
+  writeFileSync(file, before.replace(AUDIENCE, other))
+  const { version } = await logged('config reloaded')
+  assert.deepEqual([await ask(AUDIENCE), await ask(other)], [401, 200])
+  const metadata = await fetch(`${origin}/.well-known/oauth-protected-resource`)
+  assert.match(await metadata.text(), /"resource":"https:\/\/other\.example"/)
+
+  writeFileSync(file, before.replace('crud.sqlite', 'other.sqlite'))
+  assert.match((await logged('config refused')).faults.join(), /store\.path: .*needs a restart/)
+  const status = await (await fetch(`${origin}/health/config`)).text()
+  assert.match(status, new RegExp(`"version":"${version}".*"refused":true`))
+
+  writeFileSync(file, before)
+  await logged('config reloaded')
+  assert.equal(await ask(AUDIENCE), 200)
+  child.kill('SIGHUP')
+  await logged('config reloaded')
 })
 
 test('a taken port is one clear message and exit code 1', async (t) => {

