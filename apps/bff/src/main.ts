@@ -1,4 +1,5 @@
 import { dirname, join, resolve } from 'node:path'
+import { EVENTS_SCOPE } from '@audience-bridge/chain/events-scope.ts'
 import { systemClock } from '@audience-bridge/kit/clock.ts'
 import { closeOnSignal, onHangup, refuseStart } from '@audience-bridge/kit/lifecycle.ts'
 import { createLive } from '@audience-bridge/kit/live.ts'
@@ -93,7 +94,7 @@ function openOutbox(config: BffConfig): Outbox | undefined {
       clientId: settings.auth.client_id,
       clientSecret: readSecret(settings.auth.client_secret),
       audience,
-      scope: 'api.write',
+      scope: EVENTS_SCOPE,
     }),
     log,
   })
