@@ -179,6 +179,7 @@ function configurationOf(context: Context): Configuration {
         },
       },
     },
+    extraParams: { resource: (ctx) => keepLoginToken(context, ctx) },
     loadExistingGrant: (ctx) => loadGrant(context, ctx),
     interactions: {
       policy: consentPolicy(policy),
@@ -223,7 +224,8 @@ function configurationOf(context: Context): Configuration {
       },
       resourceIndicators: {
         enabled: true,
-        defaultResource: (_ctx, _client, oneOf) => oneOf ?? LOGIN_RESOURCE,
+        defaultResource: (_ctx, _client, oneOf) =>
+          oneOf === undefined || oneOf.includes(LOGIN_RESOURCE) ? LOGIN_RESOURCE : oneOf,
         getResourceServerInfo: (ctx, resource, client) => {
           const granted = scopesInPlay(ctx)
           if (resource === LOGIN_RESOURCE) {
@@ -236,6 +238,24 @@ function configurationOf(context: Context): Configuration {
       },
     },
   }
+}
+
+/**
+ * A login that names resources (RFC 8707 §2.1) is for them and for itself: without `resource`, its
+ * code and its refresh token go on giving the login's own token, the only one that can be exchanged.
+ */
+function keepLoginToken({ provider: ready, token }: Context, ctx: KoaContextWithOIDC): void {
+  const { params, resourceServers = {} } = ctx.oidc
+  const named = [params?.resource ?? []].flat()
+  if (params === undefined || named.length === 0 || named.includes(LOGIN_RESOURCE)) return
+  params.resource = [...named, LOGIN_RESOURCE]
+  const server = resourceServer(
+    token.default_audience,
+    scopesInPlay(ctx),
+    token.access_token_seconds,
+  )
+  const { ResourceServer } = ready()
+  resourceServers[LOGIN_RESOURCE] = new ResourceServer(LOGIN_RESOURCE, server)
 }
 
 /** RFC 8693; the decision is `decideExchange`'s. */
