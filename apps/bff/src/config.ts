@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { BlockList, isIPv6 } from 'node:net'
-import { audiencesOf } from '@audience-bridge/chain/audience-policy.ts'
 import {
   type BridgeConfig,
   type BridgeSources,
@@ -10,6 +9,7 @@ import { type Chain, judgeChain } from '@audience-bridge/chain/chain.ts'
 import type { Fault } from '@audience-bridge/chain/fault.ts'
 import { requirementOf, type TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 import type { Environment } from '@audience-bridge/chain/variables.ts'
+import { wideScopes, wideScopeText } from '@audience-bridge/chain/wide-scopes.ts'
 import { type CookiePolicy, cookiePolicyOf } from './session/cookie.ts'
 import type { IdpSettings } from './tokens/idp.ts'
 
@@ -94,7 +94,7 @@ export function readBffConfig(
       corsOrigins,
       isTrustedProxy: trustedProxies(settings.server.trusted_proxies),
       eagerServices: eagerServices(bridge, requirements),
-      warnings: wideScopes(bridge),
+      warnings: wideScopes(bridge).map(wideScopeText),
       idp: {
         issuer: auth.issuer,
         clientId: auth.client_id,
@@ -107,17 +107,6 @@ export function readBffConfig(
     },
     faults,
   }
-}
-
-/** Scopes of the login that lead to more than one audience, as sentences. */
-function wideScopes({ settings, idp }: BridgeConfig): string[] {
-  const mappings = idp?.settings.token.audience_mappings.scope_mappings ?? []
-  return settings.auth.oauth_scopes.split(' ').flatMap((scope) => {
-    const audiences = audiencesOf(mappings, scope)
-    return audiences.size < 2
-      ? []
-      : [`the scope ${scope} leads to ${audiences.size} audiences: ${[...audiences].join(', ')}`]
-  })
 }
 
 /** The configured services, or all that a session route bridges to; at most eight. */

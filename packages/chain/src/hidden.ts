@@ -12,14 +12,17 @@ const HIDDEN = 'a value that is not shown'
 /** These name a key or a variable, never a value. */
 const NAMES_ONLY = new Set(['unknown_key', 'missing_key', 'variable_missing', 'duplicate_key'])
 
-/** The fault, without what it found when that may be a secret. */
-export function hideSecret(fault: Fault, text: string): Fault {
-  if (NAMES_ONLY.has(fault.code)) return fault
-  const name = fault.key.split('.').at(-1) ?? ''
-  const line = text.split('\n')[fault.at.line - 1] ?? ''
-  if (!SECRET_NAME.test(name) && !SECRET_ON_LINE.test(line)) return fault
-  const mend = fault.code === 'yaml_alias' ? 'put the value in quotes' : fault.mend
-  return { ...fault, found: HIDDEN, mend }
+/** The faults, without what they found, and without a mend that repeats it, where that may be a secret. */
+export function hideSecrets(faults: readonly Fault[], text: string): Fault[] {
+  const lines = faults.length === 0 ? [] : text.split('\n')
+  return faults.map((fault) => {
+    if (NAMES_ONLY.has(fault.code)) return fault
+    const name = fault.key.split('.').at(-1) ?? ''
+    const line = lines[fault.at.line - 1] ?? ''
+    if (!SECRET_NAME.test(name) && !SECRET_ON_LINE.test(line)) return fault
+    const mend = fault.code === 'yaml_alias' ? 'put the value in quotes' : fault.mend
+    return { ...fault, found: HIDDEN, mend, patch: undefined }
+  })
 }
 
 /** The value as JSON, without the secrets in it. */

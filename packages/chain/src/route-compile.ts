@@ -1,9 +1,10 @@
-import type { BffRoutes, Route } from './bff-routes.ts'
+import { type BffRoutes, METHODS, type Route } from './bff-routes.ts'
 import type { ConfigDocument, KeyPath } from './document.ts'
 import type { Fault } from './fault.ts'
 import { nearest } from './nearest.ts'
+import type { Edit } from './patch.ts'
 import { overlapsReserved, type RoutePattern, readPattern } from './route-path.ts'
-import { buildRouteTable, type CompiledRoute, type RouteTable } from './route-table.ts'
+import { buildRouteTable, type CompiledRoute, methodsOf, type RouteTable } from './route-table.ts'
 
 /** Compiles the routes and finds the faults that lie between them. */
 export function compileRoutes(
@@ -11,7 +12,15 @@ export function compileRoutes(
   document: ConfigDocument<BffRoutes>,
 ): { routes: CompiledRoute[]; table: RouteTable; faults: Fault[] } {
   const faults: Fault[] = []
-  const fault = (code: string, path: KeyPath, found: string, expected: string, mend: string) =>
+  const { file: name } = document.placeOf([])
+  const fault = (
+    code: string,
+    path: KeyPath,
+    found: string,
+    expected: string,
+    mend: string,
+    edit?: Edit,
+  ) =>
     faults.push({
       kind: 'malformed',
       code,
@@ -20,9 +29,11 @@ export function compileRoutes(
       found,
       expected,
       mend,
+      ...(edit === undefined ? {} : { patch: { file: name, edits: [edit] } }),
     })
 
   const firstById = new Map<string, number>()
+  const ids = new Set(file.routes.map((route) => route.id))
   const routes: CompiledRoute[] = []
   for (const [index, route] of file.routes.entries()) {
     const first = firstById.get(route.id)
@@ -35,6 +46,7 @@ export function compileRoutes(
         `the id "${route.id}" of line ${at.line} again`,
         'each id once',
         `rename one of the two routes "${route.id}"`,
+        { op: 'set', path: ['routes', index, 'id'], value: freeId(route.id, ids) },
       )
     }
     const read = readPattern(route.path)
@@ -65,16 +77,26 @@ export function compileRoutes(
         'preserve_path and upstream_path',
         'one of the two',
         'delete preserve_path or upstream_path',
+        { op: 'remove', path: ['routes', index, 'preserve_path'] },
       )
     }
     const upstream = compileUpstream(route, read.pattern)
     if (typeof upstream === 'string') {
+      const names = captureNames(read.pattern)
+      const meant = nearest(upstream, names) ?? names[0]
+      const path = ['routes', index, 'upstream_path']
+      const text = document.textOf(path)
       fault(
         'unknown_capture',
-        ['routes', index, 'upstream_path'],
+        path,
         `{${upstream}}`,
         `a name that "${route.path}" captures`,
-        `did you mean {${nearest(upstream, captureNames(read.pattern)) ?? captureNames(read.pattern)[0] ?? 'path'}}?`,
+        meant === undefined
+          ? `write the name out, or capture it in path`
+          : `did you mean {${meant}}?`,
+        meant === undefined || text === undefined
+          ? undefined
+          : { op: 'set', path, value: text.replace(`{${upstream}}`, `{${meant}}`) },
       )
       continue
     }
@@ -94,9 +116,30 @@ export function compileRoutes(
       kind === 'shadowed'
         ? `delete "${route.route.id}" or "${other.route.id}", or give them different methods`
         : `narrow "${route.route.path}" or "${other.route.path}" so that one lies within the other`,
+      kind === 'shadowed' ? unshadow(route, other) : undefined,
     )
   }
   return { routes, table, faults }
+}
+
+/** The later route keeps what the earlier one does not answer; with nothing left, it goes. */
+function unshadow(route: CompiledRoute, other: CompiledRoute): Edit {
+  const taken = new Set(methodsOf(other))
+  const left = (route.route.methods ?? METHODS).filter((method) => !taken.has(method))
+  const path = ['routes', route.index]
+  return left.length === 0
+    ? { op: 'remove', path }
+    : { op: 'set', path: [...path, 'methods'], value: left }
+}
+
+function freeId(id: string, taken: Set<string>): string {
+  for (let n = 2; ; n++) {
+    const free = `${id}-${n}`
+    if (!taken.has(free)) {
+      taken.add(free)
+      return free
+    }
+  }
 }
 
 function captureNames(pattern: RoutePattern): string[] {

@@ -33,16 +33,25 @@ export function notImplemented(name: string): {
 
 /** The keys that `schema` knows at `path`, so that an unknown one can be told what was meant. */
 export function knownKeys(schema: z.core.$ZodType, path: readonly (string | number)[]): string[] {
-  let at: z.core.$ZodType | undefined = unwrap(schema)
+  const at = schemaAt(schema, path)
+  return at === undefined ? [] : objectsIn(unwrap(at)).flatMap(({ shape }) => Object.keys(shape))
+}
+
+/** The schema of what stands at `path`; undefined within a union or where nothing may stand. */
+export function schemaAt(
+  schema: z.core.$ZodType,
+  path: readonly (string | number)[],
+): z.ZodType | undefined {
+  let at: z.core.$ZodType | undefined = schema
   for (const step of path) {
-    if (at instanceof z.ZodObject) at = at.shape[String(step)]
-    else if (at instanceof z.ZodRecord) at = at.valueType
-    else if (at instanceof z.ZodArray) at = at.element
+    const parent: z.core.$ZodType = unwrap(at)
+    if (parent instanceof z.ZodObject) at = parent.shape[String(step)]
+    else if (parent instanceof z.ZodRecord) at = parent.valueType
+    else if (parent instanceof z.ZodArray) at = parent.element
     else at = undefined
-    if (at === undefined) return []
-    at = unwrap(at)
+    if (at === undefined) return undefined
   }
-  return objectsIn(at).flatMap((object) => Object.keys(object.shape))
+  return at instanceof z.ZodType ? at : undefined
 }
 
 function objectsIn(schema: z.core.$ZodType): z.ZodObject[] {

@@ -100,7 +100,9 @@ export const judgeLoginScope: Judge = (config, route) => {
   const scope = lackingScope(idp, wanted, audience) ?? scopes[0] ?? ''
   const expected = `one of ${listOf(scopes)}, or a scope that implies it`
   if (machine) {
-    if (idp.client === undefined) return unknown(link, EARLIER)
+    // The client lacks what the login asks for: told there, and mended with it.
+    const toldBefore = scopes.some((one) => idp.login.scopes.has(one))
+    if (idp.client === undefined || toldBefore) return unknown(link, EARLIER)
     const path = [config.settings.auth.client_id, 'scopes']
     return broken(config, link, 'login_scope_missing', ['idp_clients', path], {
       found: `${path.join('.')} "${idp.client.scopes.join(' ')}", none of which leads to "${audience}"`,

@@ -2,6 +2,7 @@ import type { BffSettings } from './bff-settings.ts'
 import type { ConfigDocument, KeyPath } from './document.ts'
 import type { Fault } from './fault.ts'
 import { LOCAL_HOSTS } from './local-hosts.ts'
+import type { Edit } from './patch.ts'
 
 /** Faults of settings.yaml that lie between its keys. */
 export function settingsFaults(
@@ -9,7 +10,15 @@ export function settingsFaults(
   document: ConfigDocument<BffSettings>,
 ): Fault[] {
   const faults: Fault[] = []
-  const fault = (code: string, path: KeyPath, found: string, expected: string, mend: string) =>
+  const { file } = document.placeOf([])
+  const fault = (
+    code: string,
+    path: KeyPath,
+    found: string,
+    expected: string,
+    mend: string,
+    edit?: Edit,
+  ) =>
     faults.push({
       kind: 'malformed',
       code,
@@ -18,6 +27,7 @@ export function settingsFaults(
       found,
       expected,
       mend,
+      ...(edit === undefined ? {} : { patch: { file, edits: [edit] } }),
     })
 
   const {
@@ -26,13 +36,14 @@ export function settingsFaults(
     idle_seconds,
     absolute_seconds,
   } = settings.session
-  if (domain !== undefined && name?.startsWith('__Host-')) {
+  if (domain !== undefined && /^__host-/i.test(name ?? '')) {
     fault(
       'cookie_prefix',
       ['session', 'cookie_name'],
       `"${name}" with cookie_domain "${domain}"`,
       'no __Host- prefix: browsers refuse it on a cookie with a Domain',
       'delete cookie_name (it becomes bff_session) or delete cookie_domain',
+      { op: 'remove', path: ['session', 'cookie_name'] },
     )
   }
   if (idle_seconds > absolute_seconds) {
@@ -42,6 +53,7 @@ export function settingsFaults(
       `${idle_seconds}`,
       `at most absolute_seconds (${absolute_seconds})`,
       'lower idle_seconds or raise absolute_seconds',
+      { op: 'set', path: ['session', 'idle_seconds'], value: absolute_seconds },
     )
   }
   const issuer = new URL(settings.auth.issuer)
@@ -63,6 +75,7 @@ export function settingsFaults(
         `"${v1.audience}" (V1) and "${audience}" in service_audiences (V2)`,
         'one audience for a service',
         `delete service_tokens.${service}`,
+        { op: 'remove', path: ['service_tokens', service] },
       )
     }
     const scopes = settings.service_scopes[service]
@@ -76,6 +89,7 @@ export function settingsFaults(
         `"${v1.scopes.join(' ')}" (V1) and "${scopes.scopes.join(' ')}" in service_scopes (V2)`,
         'one set of scopes for a service',
         `delete service_tokens.${service}`,
+        { op: 'remove', path: ['service_tokens', service] },
       )
     }
   }

@@ -59,3 +59,12 @@ function closingBrace(text: string, from: number): number {
   }
   return -1
 }
+
+/** The default that `text` gives a variable anywhere, if it gives one. */
+export function defaultOf(text: string, name: string): string | undefined {
+  const open = `\${${name}:-`
+  const at = text.indexOf(open)
+  if (at === -1) return undefined
+  const close = closingBrace(text, at + 2)
+  return close === -1 ? undefined : text.slice(at + open.length, close)
+}
