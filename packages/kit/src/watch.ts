@@ -8,7 +8,8 @@ import { basename, dirname, resolve } from 'node:path'
  * wakes a look at the files; a poll does the same where no event comes (network file systems, a
  * link into another directory, a directory that is not there yet, no inotify watches left). A look
  * is one `stat` a file; the content is read, and compared by digest, only when the stat moved or is
- * too young to be told from a second write of the same size within the same tick of the clock.
+ * too young to be told from a second write of the same size within the same tick of the clock. A file
+ * written anew with the same content is a change, too: in between, somebody may have read another.
  * Looks are synchronous: a few microseconds a file, and nothing can slip between two halves of one.
  */
 
@@ -21,6 +22,9 @@ export interface WatchOptions {
 
 /** What one look at a file saw. */
 interface Sight {
+  /** What a write moves; a `chmod` does not. */
+  written: string
+  /** All that the content may have moved. */
   stat: string
   /** The stat may not change at the next write: the content must be compared. */
   young: boolean
@@ -36,7 +40,7 @@ const LONGEST_WAIT_MS = 400
 const YOUNG_MS = 3_000
 
 /**
- * Calls `onChange` soon after the content of any of the files changed, however it was changed: in
+ * Calls `onChange` soon after any of the files was written, however that was done: in
  * place, by rename, by deletion, by a link, by appearing. A change made while `onChange` runs is
  * reported again. A path that is new in `paths()` counts as a change, because nobody watched it when
  * it was read. Never keeps the process alive.
@@ -64,7 +68,7 @@ export function watchFiles(
     for (const file of files) {
       const before = seen.get(file)
       const sight = lookAt(file, before)
-      if (sight.content !== before?.content) changed = true
+      if (sight.content !== before?.content || sight.written !== before.written) changed = true
       now.set(file, sight)
     }
     seen = now
@@ -147,14 +151,15 @@ function watchDirectory(
 function lookAt(file: string, before: Sight | undefined): Sight {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = statSync(file, { bigint: true })
-    const stat = [dev, ino, size, mtimeNs, ctimeNs].join()
+    const written = [dev, ino, size, mtimeNs].join()
+    const stat = `${written},${ctimeNs}`
     const age = Date.now() - Number(ctimeNs / 1_000_000n)
     const young = Math.abs(age) < YOUNG_MS
     if (before?.stat === stat && !before.young) return before
     const content = createHash('sha256').update(readFileSync(file)).digest('base64')
-    return { stat, young, content }
+    return { written, stat, young, content }
   } catch (cause) {
-    return { stat: '', young: true, content: `unreadable: ${codeOf(cause)}` }
+    return { written: '', stat: '', young: true, content: `unreadable: ${codeOf(cause)}` }
   }
 }
 

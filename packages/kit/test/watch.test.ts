@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {
+  chmodSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -129,6 +130,17 @@ test('a file is noticed when it appears, in a directory that was not there', asy
   await until(() => told.at(-1) === '(missing)')
 })
 
+test('a file put back as it was is reported: in between, somebody may have read another', async (t) => {
+  const file = join(makeFolder(t), 'settings.yaml')
+  const past = new Date(1_000_000)
+  writeFileSync(file, 'old')
+  utimesSync(file, past, past)
+  const told = follow(t, () => [file])
+  rmSync(file)
+  writeFileSync(file, 'old')
+  await until(() => told.at(-1) === 'old')
+})
+
 test('a path that joins the list is noticed and followed', async (t) => {
   const folder = makeFolder(t)
   const [one, two] = [join(folder, 'one'), join(folder, 'two')]
@@ -164,13 +176,12 @@ test('a file that never rests is reported all the same', async (t) => {
   await until(() => told.length > 0)
 })
 
-test('neither a touch nor a neighbour file is a change', async (t) => {
+test('neither other permissions nor a neighbour file are a change', async (t) => {
   const folder = makeFolder(t)
   const file = join(folder, 'settings.yaml')
   writeFileSync(file, 'same')
   const told = follow(t, () => [file])
-  writeFileSync(file, 'same')
-  utimesSync(file, new Date(), new Date())
+  chmodSync(file, 0o600)
   writeFileSync(join(folder, 'database'), 'busy')
   // A second watch that sees a later change proves that the first had its chance.
   const after = join(folder, 'after')
