@@ -3,6 +3,13 @@ import { CLAIMS } from './claims.ts'
 import type { Keys } from './keys.ts'
 import type { Site } from './site.ts'
 
+/**
+ * Stands for "no resource named": the login's own token. Never a token's audience. A client that names
+ * resources at the login and needs the login's own token too names this one beside them; discovery
+ * tells it as `login_resource`. Without `resource`, its code and its refresh token then give that one.
+ */
+export const LOGIN_RESOURCE = 'urn:audience-bridge:login'
+
 /** The life of a model in seconds. A token bound to a resource knows its own. */
 const tokenLife = (seconds: number) => {
   return (
@@ -37,7 +44,7 @@ export function providerSettings(site: Site, tokens: IdpSettings['token'], keys:
       revocation: '/revoke',
       end_session: '/end_session',
     },
-    discovery: { userinfo_endpoint: `${site.issuer}/userinfo` },
+    discovery: { userinfo_endpoint: `${site.issuer}/userinfo`, login_resource: LOGIN_RESOURCE },
     ttl: {
       AccessToken: tokenLife(tokens.access_token_seconds),
       ClientCredentials: tokenLife(tokens.access_token_seconds),

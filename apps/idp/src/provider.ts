@@ -25,7 +25,7 @@ import { type InteractionDriver, interactionDriver } from './interactions/driver
 import { providerPages } from './interactions/provider-pages.ts'
 import type { Keys } from './keys.ts'
 import type { VerifyOwnToken } from './own-token.ts'
-import { providerSettings } from './provider-settings.ts'
+import { LOGIN_RESOURCE, providerSettings } from './provider-settings.ts'
 import { type Refusal, splitScope } from './resources.ts'
 import type { Site } from './site.ts'
 import { subjectReader } from './subject.ts'
@@ -36,9 +36,6 @@ import { createTokenPolicy, type TokenPolicy } from './token-policy.ts'
  * library knows. Every access token is a JWT, which the library does not keep; we keep a row for
  * each under its `jti`, so that it can be introspected, revoked and traced to its login.
  */
-
-/** Stands for "no resource named": the login's own token. Never a token's audience. */
-const LOGIN_RESOURCE = 'urn:audience-bridge:login'
 
 export interface ProviderDeps {
   site: Site
@@ -179,7 +176,6 @@ function configurationOf(context: Context): Configuration {
         },
       },
     },
-    extraParams: { resource: (ctx) => keepLoginToken(context, ctx) },
     loadExistingGrant: (ctx) => loadGrant(context, ctx),
     interactions: {
       policy: consentPolicy(policy),
@@ -238,24 +234,6 @@ function configurationOf(context: Context): Configuration {
       },
     },
   }
-}
-
-/**
- * A login that names resources (RFC 8707 §2.1) is for them and for itself: without `resource`, its
- * code and its refresh token go on giving the login's own token, the only one that can be exchanged.
- */
-function keepLoginToken({ provider: ready, token }: Context, ctx: KoaContextWithOIDC): void {
-  const { params, resourceServers = {} } = ctx.oidc
-  const named = [params?.resource ?? []].flat()
-  if (params === undefined || named.length === 0 || named.includes(LOGIN_RESOURCE)) return
-  params.resource = [...named, LOGIN_RESOURCE]
-  const server = resourceServer(
-    token.default_audience,
-    scopesInPlay(ctx),
-    token.access_token_seconds,
-  )
-  const { ResourceServer } = ready()
-  resourceServers[LOGIN_RESOURCE] = new ResourceServer(LOGIN_RESOURCE, server)
 }
 
 /** RFC 8693; the decision is `decideExchange`'s. */

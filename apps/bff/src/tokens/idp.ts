@@ -88,6 +88,12 @@ export class Idp {
     if (request.prompt !== undefined) parameters.set('prompt', request.prompt)
     for (const resource of request.resources) parameters.append('resource', resource)
     return this.#ask(async (configuration) => {
+      // An IdP of ours gives the code's token to the one resource named, unless the login's own token,
+      // which the other services' are exchanged for, is named beside it.
+      const { login_resource: own } = configuration.serverMetadata()
+      if (request.resources.length > 0 && typeof own === 'string') {
+        parameters.append('resource', own)
+      }
       const url = await oidc.buildAuthorizationUrlWithPAR(configuration, parameters)
       return { url: url.href, secrets }
     })
