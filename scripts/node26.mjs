@@ -30,7 +30,9 @@ function isInstalled() {
   const installed = JSON.parse(readFileSync(hidden, 'utf8')).packages
   const wanted = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')).packages
   return Object.entries(wanted).every(([path, entry]) => {
-    if (path === '' || entry.optional || entry.link) return true
+    // A workspace that came with the last pull has no link yet.
+    if (entry.link) return existsSync(join(ROOT, path))
+    if (path === '' || entry.optional) return true
     if (!path.includes('node_modules')) return true
     return installed[path]?.version === entry.version
   })
