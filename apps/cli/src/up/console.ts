@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, globSync, statSync } from 'node:fs'
+import { existsSync, globSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { CouldNotRun, FAULTS_FOUND } from '../outcome.ts'
 
@@ -9,7 +9,9 @@ export async function ensureConsole(root: string): Promise<void> {
   const built = join(directory, 'dist/index.html')
   const sources = [
     ...globSync('{src,public}/**/*.*', { cwd: directory }).map((name) => join(directory, name)),
-    ...globSync('packages/contracts/src/*.ts', { cwd: root }).map((name) => join(root, name)),
+    ...globSync('packages/{contracts,spa-client}/src/*.ts', { cwd: root }).map((name) =>
+      join(root, name),
+    ),
     ...['index.html', 'vite.config.ts', 'package.json'].map((name) => join(directory, name)),
   ]
   const newest = Math.max(...sources.filter(existsSync).map((path) => statSync(path).mtimeMs))
@@ -27,5 +29,9 @@ export async function ensureConsole(root: string): Promise<void> {
     })
   }
   const code = await new Promise((resolve) => child.once('close', resolve))
-  if (code !== 0) throw new CouldNotRun(`the console could not be built:\n${output}`, FAULTS_FOUND)
+  if (code !== 0) {
+    // What a failed build leaves behind is newer than its sources, and would pass for a good one.
+    rmSync(built, { force: true })
+    throw new CouldNotRun(`the console could not be built:\n${output}`, FAULTS_FOUND)
+  }
 }
