@@ -1,6 +1,6 @@
 // Preloaded into every test file. A file whose tests are over but which still holds a socket, a timer
 // or a child would keep the runner waiting for ever: it says what it holds, and fails.
-const DEADLINE_MS = 300_000
+const DEADLINE_MS = 600_000
 
 setTimeout(() => {
   const held = process.getActiveResourcesInfo().join(', ')

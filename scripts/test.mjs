@@ -27,16 +27,25 @@ const CHECKS = [
     name: 'types of the browser helper',
     command: [bin('typescript/bin/tsc'), '-p', 'packages/spa-client/tsconfig.json'],
   },
-  {
-    name: 'build of the console',
-    command: [bin('vite/bin/vite.js'), 'build', '--logLevel', 'warn'],
-    cwd: 'apps/console',
-  },
 ]
 
-const results = []
+/** The system serves a page only where there is a build; several at once must not each make one. */
+const BUILD = {
+  name: 'build of the console',
+  command: [bin('vite/bin/vite.js'), 'build', '--logLevel', 'warn'],
+  cwd: 'apps/console',
+}
+
+const files = testFiles().filter(
+  (file) => words.length === 0 || words.some((word) => file.includes(word.replace(/^\.\//, ''))),
+)
 const subset = args.length > 0
-for (const { name, command, cwd = '.' } of subset ? [] : CHECKS) {
+const steps = [
+  ...(subset ? [] : CHECKS),
+  ...(files.some((file) => file.startsWith('test/e2e/')) ? [BUILD] : []),
+]
+const results = []
+for (const { name, command, cwd } of steps) {
   const { code, seconds } = await runStep(name, command, cwd)
   results.push({
     name,
@@ -50,9 +59,6 @@ results.push(await runTests())
 report()
 
 async function runTests() {
-  const files = testFiles().filter(
-    (file) => words.length === 0 || words.some((word) => file.includes(word.replace(/^\.\//, ''))),
-  )
   const options = args.filter((arg) => arg.startsWith('--'))
   const command = [join(ROOT, 'scripts/run-tests.mjs'), ...options, ...files]
   const name = `tests in ${files.length} file${files.length === 1 ? '' : 's'}`

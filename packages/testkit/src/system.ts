@@ -24,6 +24,8 @@ export interface SystemOptions {
   demo?: boolean
   data?: string
   config?: string
+  /** For a start after another one: the origins are part of what sessions and tokens are bound to. */
+  portBase?: number
   env?: Record<string, string>
 }
 
@@ -32,6 +34,9 @@ export interface System extends Ready {
   data: string
   config: string
   portBase: number
+  readyFile: string
+  /** The exit code, once everything has stopped. */
+  exited: Promise<number | null>
   output(): string
   log(name: 'bff' | 'idp' | 'analytics' | 'crud' | 'demo'): string
   signedIn(role: string): Promise<Visitor>
@@ -71,7 +76,7 @@ export function launch(t: TestContext, args: string[], env: Record<string, strin
 export async function startSystem(t: TestContext, options: SystemOptions = {}): Promise<System> {
   const data = options.data ?? temporaryDirectory(t)
   const config = options.config ?? copyConfig(t, options.edits)
-  const portBase = await freePorts(4)
+  const portBase = options.portBase ?? (await freePorts(4))
   const { child, readyFile, exited, output } = launch(
     t,
     [
@@ -98,6 +103,8 @@ export async function startSystem(t: TestContext, options: SystemOptions = {}): 
     data,
     config,
     portBase,
+    readyFile,
+    exited,
     output,
     log: (name) => readFileSync(join(data, 'logs', `${name}.log`), 'utf8'),
     async signedIn(role) {
