@@ -1,0 +1,46 @@
+/** What each code of a finding means, in one sentence. A code is API: never rename or reuse one. */
+export const FINDING_CODES = {
+  // A file by itself.
+  yaml_syntax: 'The file is not valid YAML 1.2.',
+  yaml_alias: 'An alias stands where a value must be written out.',
+  duplicate_key: 'A key stands twice in one mapping.',
+  key_not_text: 'A key is not plain text.',
+  template_unclosed: 'A template has no closing brace.',
+  variable_missing: 'A template names a variable that has neither a value nor a default.',
+  unknown_key: 'A key is not one of the documented ones.',
+  missing_key: 'A key that is needed is not there.',
+  invalid_value: 'A value is not one that its key may have.',
+  not_implemented: 'A documented key that nothing implements yet would be ignored.',
+  // Between the keys of the BFF's files.
+  duplicate_id: 'Two routes have one id.',
+  invalid_path: 'The path of a route is no pattern.',
+  reserved_path: 'A route overlaps a path that the BFF serves itself.',
+  route_shadowed: 'Two routes match the same paths and methods.',
+  route_ambiguous: 'Two routes match some paths in common, and neither is more specific.',
+  unknown_capture: 'An upstream path names a capture that the path does not have.',
+  conflicting_keys: 'Two keys exclude each other.',
+  conflicting_audience: 'V1 and V2 name different audiences for a service.',
+  conflicting_scopes: 'V1 and V2 name different scopes for a service.',
+  cookie_prefix: 'A cookie with the prefix __Host- cannot have a domain.',
+  insecure_issuer: 'The IdP would be called over plain http on another host.',
+  // Links between files.
+  target_service_unknown: 'A route leads to a service that is not defined.',
+  service_audience_missing: 'A service has no audience.',
+  audience_differs: 'The audience of a service is not the one that the other files have.',
+  issuer_differs: 'BFF and IdP name different issuers.',
+  client_unknown: "The IdP does not know the BFF's client.",
+  client_disabled: "The BFF's client is disabled at the IdP.",
+  redirect_uri_missing: "The BFF's callback is not registered at the IdP.",
+  cookie_insecure: 'The session cookie is dropped by browsers over plain http.',
+  cookie_domain_foreign: 'The session cookie is dropped by browsers for its domain.',
+  client_scope_missing: 'The client may not ask for a scope of the login.',
+  client_grant_missing: 'The client may not use a grant type that it needs.',
+  audience_unmapped: 'No scope leads to the audience of a service.',
+  login_scope_missing: 'No scope of the login leads to the audience of a service.',
+  service_scope_astray: "A scope that is asked for does not lead to the service's audience.",
+  audience_not_allowed: 'The client may not ask for the audience of a service.',
+  backend_audience_differs: 'A backend expects another audience.',
+  backend_issuer_differs: 'A backend trusts another issuer.',
+} as const satisfies Record<string, string>
+
+export type FindingCode = keyof typeof FINDING_CODES
