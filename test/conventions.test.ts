@@ -50,7 +50,7 @@ test('the import law catches', async (t) => {
     [
       'a domain that knows the proxy as a type',
       'apps/bff/src/tokens/x.ts',
-      "import type { E } from '../proxy/exchange.ts'",
+      "import type { E } from '../proxy/pipeline.ts'",
     ],
     [
       'a domain that imports its neighbour',
