@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { bffSettingsSchema } from '@audience-bridge/chain/bff-settings.ts'
 import type { BridgeSources } from '@audience-bridge/chain/bridge-config.ts'
-import { readDocument, type SourceFile } from '@audience-bridge/chain/document.ts'
+import { type KeyPath, readDocument, type SourceFile } from '@audience-bridge/chain/document.ts'
 import { formatFault, formatPlace } from '@audience-bridge/chain/fault.ts'
+import { restartFaults } from '@audience-bridge/chain/restart.ts'
 import { sourceNames } from '@audience-bridge/chain/source-names.ts'
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import type { Reading } from '@audience-bridge/kit/live.ts'
@@ -93,22 +94,12 @@ function readSource(file: string): SourceFile {
   }
 }
 
-/** Keys that a running BFF cannot change. */
-export function restartFaults(before: BffConfig, after: BffConfig): string[] {
-  const keys = [
-    ['server', 'host'],
-    ['server', 'port'],
-    ['store', 'path'],
-    ['store', 'key'],
-    ['events', 'queue'],
-    ['events', 'service'],
-  ] as const
-  const valueAt = (config: BffConfig, [section, key]: (typeof keys)[number]) =>
-    (config.bridge.settings[section] as Record<string, unknown> | undefined)?.[key]
-  return keys
-    .filter((path) => valueAt(before, path) !== valueAt(after, path))
-    .map((path) => {
-      const at = after.bridge.placeOf('settings', path)
-      return `${formatPlace(at)}: ${path.join('.')} changes only with a restart; restart the BFF, or put the old value back`
-    })
+/** Keys that a running BFF cannot take over: what it listens on and has open. */
+const FIXED = ['server.host', 'server.port', 'store', 'events']
+
+/** Why this configuration needs a restart; empty when it does not. */
+export function restartReasons(inForce: BffConfig, wanted: BffConfig): string[] {
+  const placeOf = (path: KeyPath) => wanted.bridge.placeOf('settings', path)
+  const { settings: before } = inForce.bridge
+  return restartFaults({ placeOf }, before, wanted.bridge.settings, FIXED).map(formatFault)
 }

@@ -7,6 +7,7 @@ import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { BffConfig } from './config.ts'
 import { observe } from './explain/observe.ts'
 import type { TraceStore } from './explain/trace-store.ts'
+import type { Metrics } from './metrics.ts'
 import { account } from './proxy/account.ts'
 import { isPreflight, preflightHeaders } from './proxy/cors.ts'
 import { type Exchange, newExchange } from './proxy/exchange.ts'
@@ -18,6 +19,7 @@ export interface DispatchDeps {
   log: Logger
   outbox: Outbox | undefined
   traces: TraceStore
+  metrics: Metrics
   pipeline: PipelineDeps
   /** The BFF's own endpoints. */
   own: (req: IncomingMessage, res: ServerResponse) => void
@@ -36,6 +38,7 @@ export function dispatch(deps: DispatchDeps, req: IncomingMessage, res: ServerRe
   deps.exchanges.set(req, exchange)
   res.once('close', () => {
     account(deps.log, deps.outbox, exchange)
+    deps.metrics.request(exchange, performance.now() - exchange.startedAt)
     // Our own pages and health checks are worth explaining only when they fail.
     if (exchange.route !== undefined || exchange.problem !== undefined) {
       deps.traces.record(observe(exchange, res.statusCode))
@@ -49,6 +52,8 @@ export function dispatch(deps: DispatchDeps, req: IncomingMessage, res: ServerRe
   }
   exchange.path = target.path
   exchange.query = target.query
+  // Whoever reads the path after us reads what we read: `/%61dmin` is `/admin` to every rule.
+  req.url = target.path + target.query
   if (isPreflight(exchange.method, req.headers)) return answerPreflight(exchange)
   if (isReserved(target.path)) return own(req, res)
 

@@ -8,7 +8,7 @@ import { readSecret } from '@audience-bridge/kit/secret.ts'
 import { clientCredentialsToken } from '@audience-bridge/outbox/client-credentials.ts'
 import { createOutbox, type Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { BffConfig } from './config.ts'
-import { openConfigFiles, restartFaults } from './config-files.ts'
+import { openConfigFiles, restartReasons } from './config-files.ts'
 import { openSqliteTraces } from './explain/trace-store-sqlite.ts'
 import { buildBff } from './server.ts'
 import { openSqliteStore } from './session/store-sqlite.ts'
@@ -34,7 +34,7 @@ async function start(): Promise<void> {
     read: () => {
       const reading = files.read()
       if (reading.value === undefined) return reading
-      const restart = restartFaults(first, reading.value)
+      const restart = restartReasons(first, reading.value)
       return restart.length > 0 ? { value: undefined, faults: restart } : reading
     },
     paths: files.paths,

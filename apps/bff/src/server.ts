@@ -7,6 +7,7 @@ import type { BffConfig } from './config.ts'
 import { dispatch } from './dispatch.ts'
 import type { TraceStore } from './explain/trace-store.ts'
 import { Logins } from './login/logins.ts'
+import { createMetrics } from './metrics.ts'
 import type { Exchange } from './proxy/exchange.ts'
 import type { PipelineDeps } from './proxy/pipeline.ts'
 import { readMetadata } from './proxy/rejection.ts'
@@ -46,8 +47,10 @@ export async function buildBff(
   const store = guardStore(deps.store)
   const connection = followIdp(() => deps.config().idp)
   const idp = () => connection().idp
+  const metrics = createMetrics(deps.config, deps.live)
   const sessions = new Sessions({
     store,
+    observe: { created: metrics.sessionCreated, ended: metrics.sessionEnded },
     storeKey,
     clock,
     limits: () => {
@@ -62,6 +65,8 @@ export async function buildBff(
     inspect: (token) => connection().inspect(token),
     clock,
     maxSeconds: () => deps.config().bridge.settings.auth.service_token_seconds,
+    minted: ({ service, mint }, outcome, elapsedMs) =>
+      metrics.minted(service, mint, outcome, elapsedMs),
   })
   const upstreams = new Upstreams()
   const pipeline: PipelineDeps = {
@@ -93,11 +98,15 @@ export async function buildBff(
       },
       exchangeOf: (raw) => exchanges.get(raw),
       traces: deps.traces,
+      metrics: metrics.registry,
       live: deps.live,
       readMetadata: (base) => readMetadata(upstreams, base),
     },
     deps.consoleDirectory,
-    (own) => createServer((req, res) => dispatch({ ...deps, pipeline, exchanges, own }, req, res)),
+    (own) =>
+      createServer((req, res) =>
+        dispatch({ ...deps, metrics, pipeline, exchanges, own }, req, res),
+      ),
   )
   await app.ready()
 

@@ -19,13 +19,23 @@ const recentQuery = z.strictObject({
 
 /**
  * The administrators' API: the chain of each route, the live configuration, and the explanation of
- * any recent request. Open to the role `admin` in a session, and to the token of `admin.token`.
+ * any recent request; and the metrics, which tell much about a system's users. Open to the role `admin` in a session, and to the token of `admin.token`.
  */
-export function adminRoutes(app: FastifyInstance, deps: RouteDeps): void {
-  app.addHook('onRequest', async (request, reply) => {
-    if (!request.url.startsWith('/admin/')) return
-    reply.header('cache-control', 'no-store')
-    await requireAdmin(deps, request)
+export async function adminRoutes(app: FastifyInstance, deps: RouteDeps): Promise<void> {
+  await app.register(async (admin) => {
+    // On the routes themselves, never by the look of the URL: `/%61dmin/` leads here too.
+    admin.addHook('onRequest', async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      await requireAdmin(deps, request)
+    })
+    addRoutes(admin, deps)
+  })
+}
+
+function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
+  app.get('/metrics', async (_request, reply) => {
+    reply.type(deps.metrics.contentType)
+    return deps.metrics.metrics()
   })
 
   app.get('/admin/chains', async () => {

@@ -95,7 +95,7 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       return reply.redirect(interactiveLogin(login.returnTo), 302)
     }
     // The id changes at each login: one that was known before it opens nothing (session fixation).
-    if (current.kind === 'session') await deps.sessions.end(current.session)
+    if (current.kind === 'session') await deps.sessions.end(current.session, 'login')
     const session = await deps.sessions.create({
       user,
       sid: typeof claims.sid === 'string' ? claims.sid : undefined,

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { Live } from '@audience-bridge/kit/live.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
+import type { Registry } from 'prom-client'
 import type { BffConfig } from '../config.ts'
 import type { TraceStore } from '../explain/trace-store.ts'
 import type { Logins } from '../login/logins.ts'
@@ -26,6 +27,7 @@ export interface RouteDeps {
   /** What is known of the request behind a Fastify request. */
   exchangeOf: (raw: IncomingMessage) => Exchange | undefined
   traces: TraceStore
+  metrics: Registry
   /** The state of the live configuration, and its reload by hand. */
   live: Pick<Live<BffConfig>, 'status' | 'reload'>
   /** What a backend says of itself (RFC 9728). */

@@ -38,7 +38,7 @@ export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
       const fault = csrfFault(sender, session.ticket.csrf, config.trustedOrigins)
       if (fault !== undefined) throw new ProblemError('CSRF_REJECTED', fault)
       const { idToken, refreshToken } = session.grant
-      await deps.sessions.end(session)
+      await deps.sessions.end(session, 'logout')
       deps.log.info(
         { correlation_id: request.id, subject: session.user.sub },
         'session ended by logout',

@@ -73,7 +73,7 @@ export async function buildRoutes(
   sessionRoute(app, deps)
   logoutRoute(app, deps)
   healthRoutes(app, deps)
-  adminRoutes(app, deps)
+  await adminRoutes(app, deps)
   await consoleRoute(app, consoleDirectory)
   return app
 }

@@ -99,6 +99,9 @@ export function grantOf({ grant }: SessionRecord): Grant {
   }
 }
 
+/** How a session came to its end: by its user, a new login, a limit, or the IdP. */
+export type SessionEnd = 'logout' | 'login' | 'idle' | 'absolute' | 'grant_ended'
+
 /** Whether a session has passed a limit, and which. */
 export function limitPassed(
   session: Pick<Session, 'seenAt' | 'expiresAt'>,

@@ -8,6 +8,7 @@ import {
   recordOf,
   type ServiceToken,
   type Session,
+  type SessionEnd,
   type SessionRecord,
 } from './session.ts'
 import type { SessionStore } from './store.ts'
@@ -39,6 +40,7 @@ export class Sessions {
   readonly #clock: Clock
   readonly #limits: () => SessionLimits
   readonly #maxCached: number
+  readonly #observe: { created(): void; ended(reason: SessionEnd): void } | undefined
   readonly #cache = new Map<string, Session>()
   readonly #opening = new Map<string, Promise<SessionLookup>>()
 
@@ -48,11 +50,14 @@ export class Sessions {
     clock: Clock
     limits: () => SessionLimits
     maxCached?: number
+    /** Told of each login and each end, for counting. */
+    observe?: { created(): void; ended(reason: SessionEnd): void }
   }) {
     this.#store = deps.store
     this.#key = deps.storeKey
     this.#clock = deps.clock
     this.#limits = deps.limits
+    this.#observe = deps.observe
     this.#maxCached = deps.maxCached ?? 10_000
   }
 
@@ -82,6 +87,7 @@ export class Sessions {
       expiresAt: session.expiresAt,
     })
     this.#remember(session)
+    this.#observe?.created()
     return session
   }
 
@@ -144,7 +150,8 @@ export class Sessions {
     await this.#store.deleteToken(session.ticket.id, service)
   }
 
-  async end(session: Session): Promise<void> {
+  async end(session: Session, reason: SessionEnd): Promise<void> {
+    if (!session.ended) this.#observe?.ended(reason)
     session.ended = true
     session.tokens.clear()
     this.#cache.delete(session.ticket.cookie)
@@ -186,7 +193,7 @@ export class Sessions {
     if (session.ended) return { kind: 'ended' }
     const passed = limitPassed(session, this.#clock(), this.#limits().idleSeconds)
     if (passed === undefined) return { kind: 'session', session }
-    await this.end(session)
+    await this.end(session, passed)
     return { kind: 'ended' }
   }
 

@@ -32,6 +32,12 @@ export interface NoToken {
 
 const SUBJECT_REFUSALS = new Set(['invalid_grant', 'invalid_request', 'invalid_token'])
 
+type MintObserver = (
+  requirement: TokenRequirement,
+  outcome: TokenOutcome['kind'],
+  elapsedMs: number,
+) => void
+
 /** A refusal is remembered this long, so that a storm of requests is not a storm at the IdP. */
 const REFUSAL_MS = 1000
 
@@ -48,6 +54,7 @@ export class TokenBroker {
   readonly #inspect: (token: string) => Promise<Inspection>
   readonly #clock: Clock
   readonly #maxSeconds: () => number
+  readonly #minted: MintObserver | undefined
   readonly #flight = new SingleFlight<TokenOutcome>()
   readonly #refusals = new WeakMap<Session, Map<string, { outcome: NoToken; until: number }>>()
 
@@ -59,6 +66,8 @@ export class TokenBroker {
     clock: Clock
     /** No service token is used for longer than this, in seconds. */
     maxSeconds: () => number
+    /** Told of each mint, for counting. */
+    minted?: MintObserver
   }) {
     this.#idp = deps.idp
     this.#grants = deps.grants
@@ -66,6 +75,7 @@ export class TokenBroker {
     this.#inspect = deps.inspect
     this.#clock = deps.clock
     this.#maxSeconds = deps.maxSeconds
+    this.#minted = deps.minted
   }
 
   /** The kept token if it still is what the requirement asks for; no waiting, no I/O. */
@@ -100,7 +110,9 @@ export class TokenBroker {
     const refusal = this.#refusals.get(session)?.get(key)
     if (refusal !== undefined && refusal.until > performance.now()) return refusal.outcome
     return this.#flight.run(key, async () => {
+      const startedAt = performance.now()
       const outcome = await this.#mint(session, requirement, configVersion)
+      this.#minted?.(requirement, outcome.kind, performance.now() - startedAt)
       if (outcome.kind === 'none') this.#rememberRefusal(session, key, outcome)
       return outcome
     })

@@ -82,7 +82,7 @@ export class GrantKeeper {
 
   /** A grant that the IdP has ended ends the session at once: no sliding on without it. */
   async #end(session: Session): Promise<GrantAnswer<never>> {
-    await this.#sessions.end(session)
+    await this.#sessions.end(session, 'grant_ended')
     return { kind: 'session_ended', reason: 'the IdP has ended its grant' }
   }
 }
