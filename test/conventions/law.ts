@@ -52,6 +52,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/tokens/*.ts`, [CHAIN, CONTRACTS, KIT, RESOURCE_SERVER]],
   [`${BFF}/explain/*.ts`, [CHAIN, CONTRACTS, KIT]],
   [`${BFF}/{config-files,metrics}.ts`, [CHAIN, KIT]],
+  [`${BFF}/session-store.ts`, [`${BFF}/session/*.ts`, CHAIN, KIT]],
   [`${BFF}/config.ts`, [`${BFF}/session/cookie.ts`, CHAIN]],
   [`${BFF}/problems.ts`, [CONTRACTS, KIT, CHAIN]],
 
@@ -128,6 +129,7 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
   ['oidc-provider', [`${IDP}/provider*.ts`]],
   ['{chdb,chdb/**}', [`${ANALYTICS}/engine/engine-chdb.ts`]],
   ['@clickhouse/client', [`${ANALYTICS}/engine/*.ts`]],
+  ['redis', [`${BFF}/session/redis-*.ts`]],
   ['openid-client', [`${BFF}/tokens/idp.ts`, 'packages/outbox/src/client-credentials.ts']],
   ['yaml', [CHAIN, `${IDP}/accounts/users-file.ts`]],
   ['pino', ['packages/kit/src/log.ts', TESTKIT]],
