@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import type { SessionStore, StoredSession } from '@audience-bridge/bff/session/store.ts'
+
+/** Opens a handle of the same store each time; the handles may live at once. */
+export type OpenStore = () => SessionStore
+
+const bytes = (text: string) => Buffer.from(text)
+const text = (sealed: Uint8Array | undefined) => sealed && Buffer.from(sealed).toString()
+const newId = () => randomBytes(32).toString('hex')
+
+const session = (over: Partial<StoredSession> = {}) => ({
+  sealed: bytes('record'),
+  createdAt: 1_000,
+  seenAt: 1_000,
+  expiresAt: 9_000,
+  ...over,
+})
+
+/**
+ * What every session store must keep to. Two handles stand for two processes.
+ *
+ * @param prepare makes an empty store for one test.
+ */
+export function storeContract(name: string, prepare: (t: TestContext) => OpenStore): void {
+  const run = (
+    what: string,
+    body: (a: SessionStore, b: SessionStore, open: OpenStore) => unknown,
+  ) =>
+    test(`${name}: ${what}`, async (t) => {
+      const open = prepare(t)
+      const [a, b] = [open(), open()]
+      try {
+        await body(a, b, open)
+      } finally {
+        await a.close()
+        await b.close()
+      }
+    })
+
+  run('a session is read as it was inserted, by either handle', async (a, b) => {
+    const id = newId()
+    assert.equal(await b.readSession(id), undefined)
+    const sealed = randomBytes(5_000)
+    await a.insertSession(id, session({ sealed }))
+    for (const handle of [a, b]) {
+      const stored = await handle.readSession(id)
+      assert.ok(stored)
+      assert.deepEqual(Buffer.from(stored.sealed), sealed)
+      const { version, createdAt, seenAt, expiresAt } = stored
+      assert.deepEqual(
+        { version, createdAt, seenAt, expiresAt },
+        {
+          version: 1,
+          createdAt: 1_000,
+          seenAt: 1_000,
+          expiresAt: 9_000,
+        },
+      )
+    }
+    assert.equal(await a.readSession(newId()), undefined)
+  })
+
+  run('an id is given once', async (a, b) => {
+    const id = newId()
+    await a.insertSession(id, session())
+    await assert.rejects(b.insertSession(id, session({ sealed: bytes('other') })))
+    assert.equal(text((await a.readSession(id))?.sealed), 'record')
+  })
+
+  run('a record is replaced at its version alone', async (a, b) => {
+    const id = newId()
+    await a.insertSession(id, session())
+    assert.equal(await a.replaceSession(id, bytes('second'), 1), true)
+    assert.equal(await b.replaceSession(id, bytes('stale'), 1), false)
+    assert.equal(await b.replaceSession(id, bytes('early'), 3), false)
+    const stored = await b.readSession(id)
+    assert.deepEqual([text(stored?.sealed), stored?.version], ['second', 2])
+    assert.deepEqual([stored?.createdAt, stored?.expiresAt], [1_000, 9_000])
+    assert.equal(await b.replaceSession(id, bytes('third'), 2), true)
+    assert.equal(await a.replaceSession(newId(), bytes('nobody'), 1), false)
+  })
+
+  run('of many who replace at once, one succeeds', async (a, b) => {
+    const id = newId()
+    await a.insertSession(id, session())
+    const won = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => (i % 2 ? a : b).replaceSession(id, bytes(`${i}`), 1)),
+    )
+    assert.equal(won.filter(Boolean).length, 1)
+    assert.equal(text((await a.readSession(id))?.sealed), `${won.indexOf(true)}`)
+  })
+
+  run('being seen moves forward only, and leaves the rest', async (a, b) => {
+    const id = newId()
+    await a.insertSession(id, session())
+    await a.touchSession(id, 2_000)
+    await b.touchSession(id, 1_500)
+    const stored = await b.readSession(id)
+    assert.deepEqual([stored?.seenAt, stored?.version, text(stored?.sealed)], [2_000, 1, 'record'])
+    // Neither does it make a session that is gone.
+    const gone = newId()
+    await a.touchSession(gone, 2_000)
+    assert.equal(await a.readSession(gone), undefined)
+  })
+
+  run('tokens are kept by session and service', async (a, b) => {
+    const [one, other] = [newId(), newId()]
+    await a.insertSession(one, session())
+    await a.insertSession(other, session())
+    await a.writeToken(one, 'analytics', bytes('a1'), 2_000)
+    await b.writeToken(one, 'crud', bytes('c1'), 2_000)
+    await b.writeToken(other, 'analytics', bytes('a2'), 2_000)
+    await b.writeToken(one, 'analytics', bytes('a1 again'), 3_000)
+    const tokens = async (id: string) =>
+      [...(await a.readTokens(id))].map(([service, sealed]) => [service, text(sealed)]).sort()
+    assert.deepEqual(await tokens(one), [
+      ['analytics', 'a1 again'],
+      ['crud', 'c1'],
+    ])
+    await a.deleteToken(one, 'analytics')
+    assert.deepEqual(await tokens(one), [['crud', 'c1']])
+    assert.deepEqual(await tokens(other), [['analytics', 'a2']])
+    assert.deepEqual(await tokens(newId()), [])
+    await a.deleteToken(newId(), 'analytics')
+  })
+
+  run('a session goes with its tokens, and gets none after its end', async (a, b) => {
+    const id = newId()
+    await a.insertSession(id, session())
+    await a.writeToken(id, 'analytics', bytes('a'), 2_000)
+    await b.deleteSession(id)
+    assert.equal(await a.readSession(id), undefined)
+    assert.deepEqual([...(await a.readTokens(id))], [])
+    // The attack: a mint that was under way at the logout leaves a live token behind.
+    await a.writeToken(id, 'analytics', bytes('late'), 2_000)
+    assert.deepEqual([...(await b.readTokens(id))], [])
+    assert.equal(await a.replaceSession(id, bytes('late'), 1), false)
+    await b.deleteSession(id)
+  })
+
+  run('a login is used exactly once', async (a, b) => {
+    const id = newId()
+    assert.equal(await a.readLogin(id), undefined)
+    await a.insertLogin(id, bytes('login'), 2_000)
+    const before = await b.readLogin(id)
+    assert.deepEqual([text(before?.sealed), before?.used], ['login', false])
+    const won = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => (i % 2 ? a : b).useLogin(id)),
+    )
+    assert.equal(won.filter(Boolean).length, 1)
+    const after = await b.readLogin(id)
+    assert.deepEqual([text(after?.sealed), after?.used], ['login', true], 'a tombstone is left')
+    assert.equal(await a.useLogin(newId()), false)
+  })
+
+  run('what has expired is deleted, and nothing else', async (a, b) => {
+    const ids = {
+      alive: newId(),
+      absolute: newId(),
+      idle: newId(),
+      edge: newId(),
+    }
+    await a.insertSession(ids.alive, session({ seenAt: 4_500 }))
+    await a.insertSession(ids.absolute, session({ seenAt: 4_900, expiresAt: 5_000 }))
+    await a.insertSession(ids.idle, session({ seenAt: 4_000 }))
+    await a.insertSession(ids.edge, session({ seenAt: 4_001, expiresAt: 5_001 }))
+    await a.writeToken(ids.alive, 'old', bytes('x'), 5_000)
+    await a.writeToken(ids.alive, 'new', bytes('x'), 5_001)
+    await a.writeToken(ids.idle, 'new', bytes('x'), 9_000)
+    await a.insertLogin('old-login', bytes('x'), 5_000)
+    await a.insertLogin('new-login', bytes('x'), 5_001)
+    const deleted = await b.deleteExpired(5_000, 1_000, 100)
+    assert.ok(deleted >= 4, `${deleted} rows`)
+    assert.ok(await a.readSession(ids.alive))
+    assert.ok(await a.readSession(ids.edge))
+    assert.equal(await a.readSession(ids.absolute), undefined)
+    assert.equal(await a.readSession(ids.idle), undefined)
+    assert.deepEqual([...(await a.readTokens(ids.alive)).keys()], ['new'])
+    assert.deepEqual([...(await a.readTokens(ids.idle))], [])
+    assert.equal(await a.readLogin('old-login'), undefined)
+    assert.ok(await a.readLogin('new-login'))
+    assert.equal(await b.deleteExpired(5_000, 1_000, 100), 0)
+  })
+
+  run('a sweep is bounded, and the next one goes on', async (a) => {
+    for (let i = 0; i < 10; i++) await a.insertSession(newId(), session({ expiresAt: 2_000 }))
+    assert.equal(await a.deleteExpired(3_000, 100_000, 4), 4)
+    assert.equal(await a.deleteExpired(3_000, 100_000, 4), 4)
+    assert.equal(await a.deleteExpired(3_000, 100_000, 4), 2)
+  })
+
+  run('all is there after reopening', async (_a, _b, open) => {
+    const id = newId()
+    const first = open()
+    await first.insertSession(id, session())
+    await first.replaceSession(id, bytes('second'), 1)
+    await first.touchSession(id, 2_000)
+    await first.writeToken(id, 'analytics', bytes('a'), 2_000)
+    await first.insertLogin(id, bytes('login'), 2_000)
+    await first.useLogin(id)
+    await first.close()
+    const again = open()
+    const stored = await again.readSession(id)
+    assert.deepEqual([text(stored?.sealed), stored?.version, stored?.seenAt], ['second', 2, 2_000])
+    assert.equal(text((await again.readTokens(id)).get('analytics')), 'a')
+    assert.equal((await again.readLogin(id))?.used, true)
+    assert.equal(await again.useLogin(id), false)
+    await again.close()
+  })
+
+  run('a store that is away throws: it never says that nothing is there', async (_a, _b, open) => {
+    const store = open()
+    const id = newId()
+    await store.insertSession(id, session())
+    await store.close()
+    await assert.rejects(async () => store.readSession(id))
+    await assert.rejects(async () => store.readTokens(id))
+    await assert.rejects(async () => store.useLogin(id))
+  })
+}
