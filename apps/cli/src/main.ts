@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { explainCommand } from './commands/explain.ts'
+import { narrowCommand } from './commands/narrow.ts'
 import { up } from './commands/up.ts'
 import { verify } from './commands/verify.ts'
 import { COULD_NOT_RUN, CouldNotRun } from './outcome.ts'
@@ -19,6 +20,11 @@ const HELP = `bridge <verb> [options]
           --json
   explain ID   why the request with this correlation id was answered as it was
           --url BFF --token-file F --json
+  narrow   the fewest scopes that would have served the calls of the last days
+          --user U --password-file F, or --cookie-file F: a reader of the analytics
+          --days N           default: 30
+          --write            applies the change to the BFF's settings
+          --config DIR --url BFF --json
 `
 
 /** Each verb gives its exit code: 0 healthy or done, 1 faults found, 2 could not run. */
@@ -26,6 +32,7 @@ const VERBS: Record<string, (args: string[]) => Promise<number>> = {
   up,
   verify,
   explain: explainCommand,
+  narrow: narrowCommand,
 }
 
 const [verb = '', ...args] = process.argv.slice(2)

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import type { BrokenLink } from '@audience-bridge/chain/link.ts'
 import { AdminApi, type AdminRoute, type Explained } from '../live/admin-api.ts'
 import { accessFrom, LIVE_OPTIONS } from '../live/bff-url.ts'
+import { SIGN_IN_OPTIONS, signInWith } from '../live/sign-in.ts'
 import { renderTable } from '../live/table.ts'
 import { type CliVisitor, createVisitor } from '../live/visitor.ts'
-import { CouldNotRun, DONE, FAULTS_FOUND } from '../outcome.ts'
+import { DONE, FAULTS_FOUND } from '../outcome.ts'
 
 /** What became of one route. */
 interface Verified {
@@ -25,36 +25,18 @@ interface Verified {
 
 /** `bridge verify`: signs in as a person would, calls every route, and asks the BFF what it saw. */
 export async function verify(args: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      ...LIVE_OPTIONS,
-      user: { type: 'string' },
-      'password-file': { type: 'string' },
-      'cookie-file': { type: 'string' },
-    },
-  })
+  const { values } = parseArgs({ args, options: { ...LIVE_OPTIONS, ...SIGN_IN_OPTIONS } })
   const access = accessFrom(values, process.env)
   const visitor = createVisitor(access.url)
   const api = new AdminApi(visitor, access.token)
 
-  if (values['cookie-file'] !== undefined) visitor.useCookies(values['cookie-file'])
-  else {
-    const { user, 'password-file': passwordFile } = values
-    if (user === undefined || passwordFile === undefined) {
-      throw new CouldNotRun(
-        'give --user U and --password-file F, or --cookie-file F with the Cookie header of a session',
-      )
-    }
-    const id = `verify-${randomUUID()}`
-    const password = readFileSync(passwordFile, 'utf8').replace(/\r?\n$/, '')
-    const signedIn = await visitor.signIn(user, password, id)
-    if (signedIn.kind === 'failed') {
-      process.stdout.write(`The sign-in ends with ${signedIn.status} at ${signedIn.detail}\n`)
-      const explained = await api.explain(signedIn.correlationId ?? id)
-      if (explained !== undefined) process.stdout.write(`${explained.text}\n`)
-      return FAULTS_FOUND
-    }
+  const signedIn = await signInWith(visitor, values, 'verify')
+  if (signedIn.kind === 'failed') {
+    process.stdout.write(`The sign-in ends with ${signedIn.status} at ${signedIn.detail}\n`)
+    const id = signedIn.correlationId
+    const explained = id === undefined ? undefined : await api.explain(id)
+    if (explained !== undefined) process.stdout.write(`${explained.text}\n`)
+    return FAULTS_FOUND
   }
 
   const routes = await api.routes()

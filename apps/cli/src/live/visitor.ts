@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { createCookieJar } from '@audience-bridge/kit/cookie-jar.ts'
 import { findLoginForm } from '@audience-bridge/kit/login-form.ts'
 import { CouldNotRun } from '../outcome.ts'
@@ -9,6 +8,9 @@ const MAX_REDIRECTS = 20
 /** A browser's part in the flow: cookies and redirects, nothing else. */
 export interface CliVisitor {
   fetch(path: string, init?: { headers?: Record<string, string> }): Promise<Response>
+  signIn(username: string, password: string, correlationId: string): Promise<SignIn>
+  /** @param header the `Cookie` header of a session, with or without its name. */
+  useCookies(header: string): void
 }
 
 /** How a sign-in ended: with a session, or at a page that says why not. */
@@ -16,10 +18,7 @@ export type SignIn =
   | { kind: 'signed_in' }
   | { kind: 'failed'; status: number; correlationId: string | undefined; detail: string }
 
-export function createVisitor(url: string): CliVisitor & {
-  signIn(username: string, password: string, correlationId: string): Promise<SignIn>
-  useCookies(file: string): void
-} {
+export function createVisitor(url: string): CliVisitor {
   const jar = createCookieJar()
   let fixed: string | undefined
 
@@ -56,10 +55,8 @@ export function createVisitor(url: string): CliVisitor & {
 
   return {
     fetch: (path, init) => send(new URL(path, url), init),
-    useCookies(file) {
-      fixed = readFileSync(file, 'utf8')
-        .trim()
-        .replace(/^cookie:\s*/i, '')
+    useCookies(header) {
+      fixed = header.trim().replace(/^cookie:\s*/i, '')
     },
     async signIn(username, password, correlationId) {
       const atCallback = ({ origin, pathname }: URL) =>
