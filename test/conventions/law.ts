@@ -143,7 +143,7 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
       'packages/outbox/src/queue.ts',
     ],
   ],
-  ['node:child_process', [`${CLI}/up/*.ts`, TESTKIT]],
+  ['node:child_process', [`${CLI}/up/*.ts`, `${CLI}/files/git.ts`, TESTKIT]],
   ['node:worker_threads', []],
   ['node:vm', []],
   [

@@ -46,7 +46,8 @@ export async function mendCommand(args: string[]): Promise<number> {
     process.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
   } else {
     const paint = paintFor(process.stdout)
-    process.stdout.write(`${renderProposal(changes, values.write, paint)}\n`)
+    const proposal = { changes, problems: [], notes: [] }
+    process.stdout.write(`${renderProposal(proposal, values.write, paint)}\n`)
     if (mended.left.length > 0) {
       process.stdout.write(`\nLeft to mend:\n\n${renderFindings(mended.left, paint)}`)
     }

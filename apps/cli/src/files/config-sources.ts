@@ -8,7 +8,7 @@ import {
 } from '@audience-bridge/chain/bridge-config.ts'
 import { crudSettingsSchema } from '@audience-bridge/chain/crud-settings.ts'
 import { readDocument, type SourceFile } from '@audience-bridge/chain/document.ts'
-import type { Fault } from '@audience-bridge/chain/fault.ts'
+import { type Fault, formatFaults } from '@audience-bridge/chain/fault.ts'
 import { sourceNames } from '@audience-bridge/chain/source-names.ts'
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import { CouldNotRun } from '../outcome.ts'
@@ -90,6 +90,12 @@ export function readConfig(sources: ConfigSources, env: Environment): ReadConfig
     ...(sources.crud ? readDocument(sources.crud, crudSettingsSchema, env).faults : []),
   ]
   return { sources, config, faults: [...faults, ...own] }
+}
+
+/** @throws CouldNotRun when the BFF's own files are malformed. */
+export function soundConfig({ config, faults }: ReadConfig): BridgeConfig {
+  if (config !== undefined) return config
+  throw new CouldNotRun(`the configuration is malformed:\n${formatFaults(faults)}`)
 }
 
 /** All texts, each file once. */

@@ -60,3 +60,21 @@ function applyTogether(
   }
   return [...result].some(([file, text]) => text !== texts.get(file)) ? result : undefined
 }
+
+/** The files after patches that were all made for them as they are. */
+export function applyPatches(sources: ConfigSources, patches: readonly Patch[]): ConfigSources {
+  const texts = textsOf(sources)
+  for (const { file, edits } of patches) {
+    texts.set(file, applyEdits(texts.get(file) ?? '', edits))
+  }
+  return withTexts(sources, texts)
+}
+
+/** Findings that were not there before. */
+export function newIn(after: readonly Finding[], before: readonly Finding[]): Finding[] {
+  const known = new Set(before.map(identity))
+  return after.filter((finding) => !known.has(identity(finding)))
+}
+
+/** Lines move with a change: what was found is the same finding. */
+const identity = ({ code, at, found, key }: Finding) => JSON.stringify([code, at?.file, found, key])

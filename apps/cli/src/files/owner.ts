@@ -3,7 +3,7 @@ import { basename, dirname } from 'node:path'
 /** Who answers for a file: its head says `Owner: the BFF team.`; otherwise its directory's name. */
 export function ownerOf(file: string, text: string): string {
   const head = text.split('\n', 5).join('\n')
-  const named = /^#.*\bOwner: (?:the )?(.+?)\.?$/m.exec(head)?.[1]
+  const named = /^#.*\bOwner: (?:the )?([^.\n]+)/m.exec(head)?.[1]
   return named ?? `${basename(dirname(dirname(file)))} team`
 }
 
