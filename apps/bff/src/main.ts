@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { EVENTS_SCOPE } from '@audience-bridge/chain/events-scope.ts'
 import { systemClock } from '@audience-bridge/kit/clock.ts'
 import { closeOnSignal, onHangup, refuseStart } from '@audience-bridge/kit/lifecycle.ts'
@@ -11,8 +11,8 @@ import type { BffConfig } from './config.ts'
 import { openConfigFiles, restartReasons } from './config-files.ts'
 import { openSqliteTraces } from './explain/trace-store-sqlite.ts'
 import { buildBff } from './server.ts'
-import { openSqliteStore } from './session/store-sqlite.ts'
 import { storeKeyFrom } from './session/ticket.ts'
+import { openSessionStore, storeDirectory } from './session-store.ts'
 import { loadUserAssertion } from './tokens/assertion.ts'
 
 const env = process.env
@@ -41,11 +41,11 @@ async function start(): Promise<void> {
     log,
   })
   const { settings } = first.bridge
-  const directory = dirname(resolve(settings.store.path))
+  const directory = storeDirectory(settings.store)
   const bff = await buildBff({
     config: live.current,
     live,
-    store: openSqliteStore(resolve(settings.store.path)),
+    store: openSessionStore(settings.store, log),
     storeKey: storeKeyFrom(readSecret(settings.store.key)),
     traces: openSqliteTraces(join(directory, 'traces.sqlite'), log),
     assertion: await loadUserAssertion(

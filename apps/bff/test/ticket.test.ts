@@ -76,7 +76,7 @@ test('a stolen store', async (t) => {
     assert.equal((await who.fetch('/api/v1/analytics/x')).status, 200)
     assert.equal((await who.fetch('/api/crud/x')).status, 200)
   }
-  const path = gateway.config().bridge.settings.store.path
+  const { path = '' } = gateway.config().bridge.settings.store
 
   await t.test('holds no cookie, token, name or address that can be read, key or no key', () => {
     const copy = temporaryDirectory(t)

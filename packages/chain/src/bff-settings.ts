@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bffStoreSchema } from './bff-store.ts'
 import { httpUrl, listenSchema, notYet, scopeText, scopeToken } from './schema.ts'
 
 /** How the BFF obtains a token for a service (`service_mint`). */
@@ -95,12 +96,7 @@ export const bffSettingsSchema = z.strictObject({
     /** Ends a session this many seconds after the login. */
     absolute_seconds: z.int().min(60).default(28_800),
   }),
-  store: z.strictObject({
-    /** The SQLite file of the sessions. */
-    path: z.string().min(1),
-    /** Key of the store, ≥ 32 characters, or `file:PATH`. */
-    key: z.string().min(1),
-  }),
+  store: bffStoreSchema,
   cors: z
     .strictObject({
       /** Origins of other hosts that may call with credentials. */

@@ -68,10 +68,11 @@ const judgeOrigin: JudgeObserved = (config, { origin }) => {
 
 const judgeStore: JudgeObserved = (config, { store_fault: fault }) => {
   if (fault === undefined) return undefined
+  const { path, redis } = config.settings.store
   return broken('store', 'store_unreachable', {
     found: `the session store does not answer: ${fault}`,
-    expected: `the store at ${config.settings.store.path}`,
-    at: config.placeOf('settings', ['store', 'path']),
+    expected: `the store at ${path ?? redis?.url}`,
+    at: config.placeOf('settings', ['store', path === undefined ? 'redis' : 'path']),
     mend: 'bring the store back; sessions are kept and nobody needs to sign in again',
   })
 }

@@ -6,8 +6,8 @@ import type { BffConfig } from '@audience-bridge/bff/config.ts'
 import { openSqliteTraces } from '@audience-bridge/bff/explain/trace-store-sqlite.ts'
 import { buildBff } from '@audience-bridge/bff/server.ts'
 import type { ServiceToken, SessionRecord } from '@audience-bridge/bff/session/session.ts'
-import { openSqliteStore } from '@audience-bridge/bff/session/store-sqlite.ts'
 import { readTicket, storeKeyFrom, unseal } from '@audience-bridge/bff/session/ticket.ts'
+import { openSessionStore } from '@audience-bridge/bff/session-store.ts'
 import { loadUserAssertion } from '@audience-bridge/bff/tokens/assertion.ts'
 import { buildIdp } from '@audience-bridge/idp/server.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
@@ -113,7 +113,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     const { settings } = config.bridge
     bff = await buildBff({
       config: () => config,
-      store: openSqliteStore(settings.store.path),
+      store: openSessionStore(settings.store, capture(logs)),
       storeKey: storeKeyFrom(readSecret(settings.store.key)),
       traces: openSqliteTraces(join(data, 'bff/traces.sqlite'), capture(logs)),
       live: {
@@ -190,7 +190,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     const cookie = new RegExp(`(?:^|; )${name}=([^;]+)`).exec(who.cookie)?.[1]
     const ticket = cookie && readTicket(cookie, storeKeyFrom(readSecret(settings.store.key)))
     if (!ticket) return undefined
-    const store = openSqliteStore(settings.store.path)
+    const store = openSessionStore(settings.store, capture(logs))
     try {
       const stored = await store.readSession(ticket.id)
       if (stored === undefined) return undefined

@@ -1,0 +1,36 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { BffStoreSettings } from '@audience-bridge/chain/bff-store.ts'
+import type { Logger } from '@audience-bridge/kit/log.ts'
+import { readSecret } from '@audience-bridge/kit/secret.ts'
+import type { SessionStore } from './session/store.ts'
+import { openRedisStore } from './session/store-redis.ts'
+import { openSqliteStore } from './session/store-sqlite.ts'
+
+/** The configured store, open. A Redis that is away is no reason not to start: it may come. */
+export function openSessionStore({ path, redis }: BffStoreSettings, log: Logger): SessionStore {
+  if (redis !== undefined) {
+    const { password, sentinel_password: sentinelPassword, ca_file: caFile } = redis
+    return openRedisStore(
+      {
+        url: redis.url,
+        seeds: redis.seeds,
+        cluster: redis.cluster,
+        sentinelMaster: redis.sentinel_master,
+        password: password && readSecret(password),
+        sentinelPassword: sentinelPassword && readSecret(sentinelPassword),
+        ca: caFile && readFileSync(resolve(caFile), 'utf8'),
+      },
+      log,
+    )
+  }
+  if (path === undefined) throw new Error('store: neither path nor redis is given')
+  return openSqliteStore(resolve(path))
+}
+
+/** Where this node keeps what is its own; made if need be. */
+export function storeDirectory({ path, directory }: BffStoreSettings): string {
+  const own = resolve(directory ?? dirname(path ?? ''))
+  mkdirSync(own, { recursive: true, mode: 0o700 })
+  return own
+}
