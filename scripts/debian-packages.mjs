@@ -3,7 +3,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 
 /** Package, a file by which to see that it is there, and the variable that names another program. */
-const PACKAGES = [{ name: 'chromium', program: '/usr/bin/chromium', variable: 'CHROMIUM' }]
+const PACKAGES = [
+  { name: 'chromium', program: '/usr/bin/chromium', variable: 'CHROMIUM' },
+  { name: 'redis-server', program: '/usr/bin/redis-server', variable: 'REDIS_SERVER' },
+]
 
 /** Installs what is missing where it may: as root, with apt-get. Says so where it may not. */
 export function ensureDebianPackages() {

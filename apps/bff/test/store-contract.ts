@@ -2,19 +2,27 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import type { SessionStore, StoredSession } from '@audience-bridge/bff/session/store.ts'
+import { until } from '@audience-bridge/testkit/wait.ts'
 
 /** Opens a handle of the same store each time; the handles may live at once. */
 export type OpenStore = () => SessionStore
+
+/** Who deletes what has expired: whoever calls `deleteExpired`, or the store by its own clock. */
+export type Expiry = 'swept' | 'by itself'
 
 const bytes = (text: string) => Buffer.from(text)
 const text = (sealed: Uint8Array | undefined) => sealed && Buffer.from(sealed).toString()
 const newId = () => randomBytes(32).toString('hex')
 
+/** Times lie ahead: a store may delete by itself what is past. */
+const BEGAN = Math.floor(Date.now() / 1000)
+const at = (seconds: number) => BEGAN + seconds
+
 const session = (over: Partial<StoredSession> = {}) => ({
   sealed: bytes('record'),
-  createdAt: 1_000,
-  seenAt: 1_000,
-  expiresAt: 9_000,
+  createdAt: at(1_000),
+  seenAt: at(1_000),
+  expiresAt: at(9_000),
   ...over,
 })
 
@@ -23,7 +31,11 @@ const session = (over: Partial<StoredSession> = {}) => ({
  *
  * @param prepare makes an empty store for one test.
  */
-export function storeContract(name: string, prepare: (t: TestContext) => OpenStore): void {
+export function storeContract(
+  name: string,
+  expiry: Expiry,
+  prepare: (t: TestContext) => OpenStore,
+): void {
   const run = (
     what: string,
     body: (a: SessionStore, b: SessionStore, open: OpenStore) => unknown,
@@ -53,9 +65,9 @@ export function storeContract(name: string, prepare: (t: TestContext) => OpenSto
         { version, createdAt, seenAt, expiresAt },
         {
           version: 1,
-          createdAt: 1_000,
-          seenAt: 1_000,
-          expiresAt: 9_000,
+          createdAt: at(1_000),
+          seenAt: at(1_000),
+          expiresAt: at(9_000),
         },
       )
     }
@@ -77,7 +89,7 @@ export function storeContract(name: string, prepare: (t: TestContext) => OpenSto
     assert.equal(await b.replaceSession(id, bytes('early'), 3), false)
     const stored = await b.readSession(id)
     assert.deepEqual([text(stored?.sealed), stored?.version], ['second', 2])
-    assert.deepEqual([stored?.createdAt, stored?.expiresAt], [1_000, 9_000])
+    assert.deepEqual([stored?.createdAt, stored?.expiresAt], [at(1_000), at(9_000)])
     assert.equal(await b.replaceSession(id, bytes('third'), 2), true)
     assert.equal(await a.replaceSession(newId(), bytes('nobody'), 1), false)
   })
@@ -95,13 +107,16 @@ export function storeContract(name: string, prepare: (t: TestContext) => OpenSto
   run('being seen moves forward only, and leaves the rest', async (a, b) => {
     const id = newId()
     await a.insertSession(id, session())
-    await a.touchSession(id, 2_000)
-    await b.touchSession(id, 1_500)
+    await a.touchSession(id, at(2_000))
+    await b.touchSession(id, at(1_500))
     const stored = await b.readSession(id)
-    assert.deepEqual([stored?.seenAt, stored?.version, text(stored?.sealed)], [2_000, 1, 'record'])
+    assert.deepEqual(
+      [stored?.seenAt, stored?.version, text(stored?.sealed)],
+      [at(2_000), 1, 'record'],
+    )
     // Neither does it make a session that is gone.
     const gone = newId()
-    await a.touchSession(gone, 2_000)
+    await a.touchSession(gone, at(2_000))
     assert.equal(await a.readSession(gone), undefined)
   })
 
@@ -109,10 +124,10 @@ export function storeContract(name: string, prepare: (t: TestContext) => OpenSto
     const [one, other] = [newId(), newId()]
     await a.insertSession(one, session())
     await a.insertSession(other, session())
-    await a.writeToken(one, 'analytics', bytes('a1'), 2_000)
-    await b.writeToken(one, 'crud', bytes('c1'), 2_000)
-    await b.writeToken(other, 'analytics', bytes('a2'), 2_000)
-    await b.writeToken(one, 'analytics', bytes('a1 again'), 3_000)
+    await a.writeToken(one, 'analytics', bytes('a1'), at(2_000))
+    await b.writeToken(one, 'crud', bytes('c1'), at(2_000))
+    await b.writeToken(other, 'analytics', bytes('a2'), at(2_000))
+    await b.writeToken(one, 'analytics', bytes('a1 again'), at(3_000))
     const tokens = async (id: string) =>
       [...(await a.readTokens(id))].map(([service, sealed]) => [service, text(sealed)]).sort()
     assert.deepEqual(await tokens(one), [
@@ -129,12 +144,12 @@ export function storeContract(name: string, prepare: (t: TestContext) => OpenSto
   run('a session goes with its tokens, and gets none after its end', async (a, b) => {
     const id = newId()
     await a.insertSession(id, session())
-    await a.writeToken(id, 'analytics', bytes('a'), 2_000)
+    await a.writeToken(id, 'analytics', bytes('a'), at(2_000))
     await b.deleteSession(id)
     assert.equal(await a.readSession(id), undefined)
     assert.deepEqual([...(await a.readTokens(id))], [])
     // The attack: a mint that was under way at the logout leaves a live token behind.
-    await a.writeToken(id, 'analytics', bytes('late'), 2_000)
+    await a.writeToken(id, 'analytics', bytes('late'), at(2_000))
     assert.deepEqual([...(await b.readTokens(id))], [])
     assert.equal(await a.replaceSession(id, bytes('late'), 1), false)
     await b.deleteSession(id)
@@ -143,7 +158,7 @@ export function storeContract(name: string, prepare: (t: TestContext) => OpenSto
   run('a login is used exactly once', async (a, b) => {
     const id = newId()
     assert.equal(await a.readLogin(id), undefined)
-    await a.insertLogin(id, bytes('login'), 2_000)
+    await a.insertLogin(id, bytes('login'), at(2_000))
     const before = await b.readLogin(id)
     assert.deepEqual([text(before?.sealed), before?.used], ['login', false])
     const won = await Promise.all(
@@ -155,55 +170,97 @@ export function storeContract(name: string, prepare: (t: TestContext) => OpenSto
     assert.equal(await a.useLogin(newId()), false)
   })
 
-  run('what has expired is deleted, and nothing else', async (a, b) => {
-    const ids = {
-      alive: newId(),
-      absolute: newId(),
-      idle: newId(),
-      edge: newId(),
-    }
-    await a.insertSession(ids.alive, session({ seenAt: 4_500 }))
-    await a.insertSession(ids.absolute, session({ seenAt: 4_900, expiresAt: 5_000 }))
-    await a.insertSession(ids.idle, session({ seenAt: 4_000 }))
-    await a.insertSession(ids.edge, session({ seenAt: 4_001, expiresAt: 5_001 }))
-    await a.writeToken(ids.alive, 'old', bytes('x'), 5_000)
-    await a.writeToken(ids.alive, 'new', bytes('x'), 5_001)
-    await a.writeToken(ids.idle, 'new', bytes('x'), 9_000)
-    await a.insertLogin('old-login', bytes('x'), 5_000)
-    await a.insertLogin('new-login', bytes('x'), 5_001)
-    const deleted = await b.deleteExpired(5_000, 1_000, 100)
-    assert.ok(deleted >= 4, `${deleted} rows`)
-    assert.ok(await a.readSession(ids.alive))
-    assert.ok(await a.readSession(ids.edge))
-    assert.equal(await a.readSession(ids.absolute), undefined)
-    assert.equal(await a.readSession(ids.idle), undefined)
-    assert.deepEqual([...(await a.readTokens(ids.alive)).keys()], ['new'])
-    assert.deepEqual([...(await a.readTokens(ids.idle))], [])
-    assert.equal(await a.readLogin('old-login'), undefined)
-    assert.ok(await a.readLogin('new-login'))
-    assert.equal(await b.deleteExpired(5_000, 1_000, 100), 0)
-  })
+  if (expiry === 'swept') {
+    run('what has expired is deleted, and nothing else', async (a, b) => {
+      const ids = {
+        alive: newId(),
+        absolute: newId(),
+        idle: newId(),
+        edge: newId(),
+      }
+      await a.insertSession(ids.alive, session({ seenAt: at(4_500) }))
+      await a.insertSession(ids.absolute, session({ seenAt: at(4_900), expiresAt: at(5_000) }))
+      await a.insertSession(ids.idle, session({ seenAt: at(4_000) }))
+      await a.insertSession(ids.edge, session({ seenAt: at(4_001), expiresAt: at(5_001) }))
+      await a.writeToken(ids.alive, 'old', bytes('x'), at(5_000))
+      await a.writeToken(ids.alive, 'new', bytes('x'), at(5_001))
+      await a.writeToken(ids.idle, 'new', bytes('x'), at(9_000))
+      await a.insertLogin('old-login', bytes('x'), at(5_000))
+      await a.insertLogin('new-login', bytes('x'), at(5_001))
+      const deleted = await b.deleteExpired(at(5_000), 1_000, 100)
+      assert.ok(deleted >= 4, `${deleted} rows`)
+      assert.ok(await a.readSession(ids.alive))
+      assert.ok(await a.readSession(ids.edge))
+      assert.equal(await a.readSession(ids.absolute), undefined)
+      assert.equal(await a.readSession(ids.idle), undefined)
+      assert.deepEqual([...(await a.readTokens(ids.alive)).keys()], ['new'])
+      assert.deepEqual([...(await a.readTokens(ids.idle))], [])
+      assert.equal(await a.readLogin('old-login'), undefined)
+      assert.ok(await a.readLogin('new-login'))
+      assert.equal(await b.deleteExpired(at(5_000), 1_000, 100), 0)
+    })
 
-  run('a sweep is bounded, and the next one goes on', async (a) => {
-    for (let i = 0; i < 10; i++) await a.insertSession(newId(), session({ expiresAt: 2_000 }))
-    assert.equal(await a.deleteExpired(3_000, 100_000, 4), 4)
-    assert.equal(await a.deleteExpired(3_000, 100_000, 4), 4)
-    assert.equal(await a.deleteExpired(3_000, 100_000, 4), 2)
-  })
+    run('a sweep is bounded, and the next one goes on', async (a) => {
+      for (let i = 0; i < 10; i++) await a.insertSession(newId(), session({ expiresAt: at(2_000) }))
+      assert.equal(await a.deleteExpired(at(3_000), 100_000, 4), 4)
+      assert.equal(await a.deleteExpired(at(3_000), 100_000, 4), 4)
+      assert.equal(await a.deleteExpired(at(3_000), 100_000, 4), 2)
+    })
+  }
+
+  if (expiry === 'by itself') {
+    run('what has expired is gone without a sweep, and nothing else', async (a, b) => {
+      const [short, long] = [newId(), newId()]
+      const soon = Math.floor(Date.now() / 1000) + 2
+      await a.insertSession(short, session({ expiresAt: soon }))
+      await a.insertSession(long, session())
+      await a.writeToken(short, 'analytics', bytes('x'), soon)
+      await a.writeToken(long, 'analytics', bytes('x'), soon)
+      await a.insertLogin(short, bytes('x'), soon)
+      await a.insertLogin(long, bytes('x'), at(600))
+      // Neither a touch nor a new record makes it live longer.
+      await a.touchSession(short, at(2_000))
+      assert.equal(await a.replaceSession(short, bytes('second'), 1), true)
+      assert.ok(await b.readSession(short))
+      const gone = async () =>
+        (await b.readSession(short)) === undefined &&
+        (await b.readLogin(short)) === undefined &&
+        (await b.readTokens(long)).size === 0
+      await until('the expiry', gone, 5_000)
+      assert.equal((await b.readTokens(short)).size, 0)
+      assert.ok(await b.readSession(long))
+      assert.ok(await b.readLogin(long))
+      assert.equal(await b.deleteExpired(at(9_000), 1, 100), 0)
+      assert.ok(await b.readSession(long))
+    })
+
+    run('tokens stay until the last of them has expired', async (a) => {
+      const id = newId()
+      await a.insertSession(id, session())
+      const soon = Math.floor(Date.now() / 1000) + 1
+      await a.writeToken(id, 'long', bytes('x'), at(600))
+      await a.writeToken(id, 'short', bytes('x'), soon)
+      await until('the expiry', () => Date.now() / 1000 > soon + 0.5)
+      assert.ok((await a.readTokens(id)).has('long'))
+    })
+  }
 
   run('all is there after reopening', async (_a, _b, open) => {
     const id = newId()
     const first = open()
     await first.insertSession(id, session())
     await first.replaceSession(id, bytes('second'), 1)
-    await first.touchSession(id, 2_000)
-    await first.writeToken(id, 'analytics', bytes('a'), 2_000)
-    await first.insertLogin(id, bytes('login'), 2_000)
+    await first.touchSession(id, at(2_000))
+    await first.writeToken(id, 'analytics', bytes('a'), at(2_000))
+    await first.insertLogin(id, bytes('login'), at(2_000))
     await first.useLogin(id)
     await first.close()
     const again = open()
     const stored = await again.readSession(id)
-    assert.deepEqual([text(stored?.sealed), stored?.version, stored?.seenAt], ['second', 2, 2_000])
+    assert.deepEqual(
+      [text(stored?.sealed), stored?.version, stored?.seenAt],
+      ['second', 2, at(2_000)],
+    )
     assert.equal(text((await again.readTokens(id)).get('analytics')), 'a')
     assert.equal((await again.readLogin(id))?.used, true)
     assert.equal(await again.useLogin(id), false)

@@ -3,7 +3,7 @@ import { openSqliteStore } from '@audience-bridge/bff/session/store-sqlite.ts'
 import { temporaryDirectory } from '@audience-bridge/testkit/config-copy.ts'
 import { storeContract } from './store-contract.ts'
 
-storeContract('sqlite', (t) => {
+storeContract('sqlite', 'swept', (t) => {
   const path = join(temporaryDirectory(t), 'sessions.sqlite')
   return () => openSqliteStore(path)
 })

@@ -1,7 +1,6 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type { TestContext } from 'node:test'
 
 export const ROOT = resolve(import.meta.dirname, '../../..')
 
@@ -19,15 +18,20 @@ export type ConfigFile =
 /** Edits by file. */
 export type Edits = Partial<Record<ConfigFile, Edit>>
 
+/** Whatever runs clean-ups: a test, or `{ after }` of `node:test` for a whole file. */
+export interface Cleanup {
+  after(fn: () => void | Promise<void>): void
+}
+
 /** A directory of the test's own, gone when it ends. */
-export function temporaryDirectory(t: TestContext): string {
+export function temporaryDirectory(t: Cleanup): string {
   const directory = mkdtempSync(join(tmpdir(), 'audience-bridge-'))
   t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }))
   return directory
 }
 
 /** A copy of the shipped configuration with edits. */
-export function copyConfig(t: TestContext, edits: Edits = {}): string {
+export function copyConfig(t: Cleanup, edits: Edits = {}): string {
   const directory = join(temporaryDirectory(t), 'ServiceConfigs')
   cpSync(join(ROOT, 'ServiceConfigs'), directory, { recursive: true })
   editConfig(directory, edits)
