@@ -76,6 +76,10 @@ const agreeing = (world: FaultWorld) => ({
   authorization_servers: [`${world.system.idp}/api/oidc`],
 })
 
+/** Makes the kept token another one than is asked for, so that the next call must mint. */
+const needNewToken = replace('echo_service: echo.read', 'echo_service: echo.read echo.write')
+const haveOldToken = replace('echo_service: echo.read echo.write', 'echo_service: echo.read')
+
 const PUBLIC_URL = 'public_url: ${BFF_PUBLIC_URL:-http://localhost:${BFF_PORT:-8080}}'
 
 export const FAULTS: FaultCase[] = [
@@ -119,15 +123,15 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'audience with a trailing slash',
-    code: 'audience_unmapped',
-    offline: 'audience_unmapped',
+    code: 'audience_differs',
+    offline: 'audience_differs',
     breaks: settings(`echo_service: ${ECHO_AUDIENCE}`, `echo_service: ${ECHO_AUDIENCE}/`),
     heals: 'mend',
   },
   {
     name: 'audience of another case',
-    code: 'audience_unmapped',
-    offline: 'audience_unmapped',
+    code: 'audience_differs',
+    offline: 'audience_differs',
     breaks: settings(`echo_service: ${ECHO_AUDIENCE}`, 'echo_service: https://Echo.example'),
     heals: 'mend',
   },
@@ -154,7 +158,11 @@ export const FAULTS: FaultCase[] = [
     name: 'mapped only under a scope that the login does not request',
     code: 'login_scope_missing',
     offline: 'login_scope_missing',
-    breaks: idp('implies: [echo.read, echo.write, ', 'implies: ['),
+    breaks: {
+      ...idp('implies: [echo.read, echo.write, ', 'implies: ['),
+      // The kept token goes on being used; this one must be minted.
+      'BFF/config/settings.yaml': needNewToken,
+    },
     heals: idp('implies: [', 'implies: [echo.read, echo.write, '),
   },
   {
@@ -171,7 +179,10 @@ export const FAULTS: FaultCase[] = [
     name: 'audience missing from allowed_audiences',
     code: 'audience_not_allowed',
     offline: 'audience_not_allowed',
-    breaks: clients(`    - ${ECHO_AUDIENCE}\n`, ''),
+    breaks: {
+      ...clients(`    - ${ECHO_AUDIENCE}\n`, ''),
+      'BFF/config/settings.yaml': replace('echo_service: echo.read', 'echo_service: echo.write'),
+    },
     heals: 'mend',
   },
   {
@@ -446,10 +457,6 @@ let users = ''
 
 /** TLS without a certificate that anybody trusts: without any, the handshake fails. */
 const tlsServer = createServer({}, () => {})
-
-/** Makes the kept token another one than is asked for, so that the next call must mint. */
-const needNewToken = replace('echo_service: echo.read', 'echo_service: echo.read echo.write')
-const haveOldToken = replace('echo_service: echo.read echo.write', 'echo_service: echo.read')
 
 /** A sign-in of a fresh browser, which fails. */
 async function failedLogin(world: FaultWorld): Promise<Seen> {

@@ -45,7 +45,7 @@ export function explain(
   return {
     request,
     links,
-    broken: request.status < 400 ? undefined : firstBroken(seen, files, login),
+    broken: request.status < 400 ? undefined : firstBroken(seen, files, login, request.problem),
   }
 }
 
@@ -74,6 +74,7 @@ function firstBroken(
   seen: readonly LinkResult[],
   files: readonly LinkResult[],
   login: boolean,
+  problem: string | undefined,
 ): BrokenLink | undefined {
   const isBroken = (link: LinkResult): link is BrokenLink => link.state === 'broken'
   const shown = seen.find(isBroken)
@@ -81,6 +82,9 @@ function firstBroken(
     // Only the links of a login can explain a login; the store and the IdP's absence come first.
     if (shown !== undefined && ['store', 'idp', 'client_authentication'].includes(shown.link))
       return shown
+    // The login stopped for its cookie; that another link is broken, too, comes after.
+    const cookie = files.filter(isBroken).find(({ link }) => link === 'cookie')
+    if (problem === 'LOGIN_STATE_INVALID' && cookie !== undefined) return cookie
     return files.filter(isBroken).find(({ link }) => LOGIN_LINKS.has(link)) ?? shown
   }
   if (shown === undefined) return undefined
