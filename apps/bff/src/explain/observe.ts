@@ -1,10 +1,11 @@
+import { hostname } from 'node:os'
 import { type Explanation, explain } from '@audience-bridge/chain/explanation.ts'
 import type { Observation, SessionSeen } from '@audience-bridge/chain/observation.ts'
 import { PROBLEMS, type ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { Exchange } from '../proxy/exchange.ts'
 
-/** Names this process among those that share a store. */
-const NODE = `${process.pid}`
+/** Names this node among those that share a store. */
+const NODE = hostname()
 
 /** What is known of a request, as data: never a token, a cookie or a secret. */
 export function observe(exchange: Exchange, status: number): Observation {
