@@ -1,13 +1,12 @@
 import { openRedisStore } from '@audience-bridge/bff/session/store-redis.ts'
-import { createLog } from '@audience-bridge/kit/log.ts'
 import type { RedisEntry } from '@audience-bridge/testkit/redis.ts'
+import pino from 'pino'
 
-const log = createLog('test', 'silent')
-
-/** The store as the BFF opens it. */
+/** The store as the BFF opens it; `messages` gets what it logs. */
 export const openRedis = (
   { url, seeds, password }: RedisEntry,
   more: Partial<Parameters<typeof openRedisStore>[0]> = {},
+  messages: string[] = [],
 ) =>
   openRedisStore(
     {
@@ -15,5 +14,8 @@ export const openRedis = (
       ...{ sentinelMaster: undefined, sentinelPassword: undefined },
       ...more,
     },
-    log,
+    pino(
+      { messageKey: 'message' },
+      { write: (line: string) => void messages.push(JSON.parse(line).message) },
+    ),
   )

@@ -2,7 +2,7 @@ import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { OpenConnection, RedisArgument, RedisConnection } from './redis-connection.ts'
 
 /** A command is answered within this time, or fails: a caller has a second for its own answer. */
-const DEADLINE_MS = 750
+const DEADLINE_MS = 600
 /** From the second failure in a row on there is a pause before the next attempt, doubled up to this. */
 const MAX_PAUSE_MS = 1000
 /** A connection that lived shorter counts as one more failure. */
@@ -10,7 +10,7 @@ const SHORT_LIFE_MS = 1000
 
 /**
  * Keeps one connection to Redis: opens it anew whenever it is lost, and forever. A command is sent at
- * most once and is answered within 750 ms; while there is no connection it fails at once, unless one
+ * most once and is answered within 600 ms; while there is no connection it fails at once, unless one
  * is just being opened. A connection that lets a command wait too long is given up: a server that is
  * paused or cut off would hold every later command as well.
  */
