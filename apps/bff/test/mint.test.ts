@@ -150,6 +150,27 @@ test('a hundred first calls cost one mint for each session and service', async (
   assert.equal(new Set(echo.arrivals.map(({ headers }) => headers.authorization)).size, 4)
 })
 
+test('a login token that has run out is renewed once, whoever asks for what', async (t) => {
+  const time = freezeTime(t)
+  const { gateway } = await startMinting(t, lazily)
+  const who = await gateway.signedIn()
+  const refreshes = () =>
+    gateway.idpLogs.filter(
+      ({ message, grant_type }) => message === 'token issued' && grant_type === 'refresh_token',
+    ).length
+  for (let round = 1; round <= 3; round++) {
+    time.pass(605)
+    const statuses = await Promise.all(
+      [PATHS.analytics, PATHS.crud, PATHS.analytics, PATHS.crud].map(
+        async (path) => (await who.fetch(path)).status,
+      ),
+    )
+    // A rotated refresh token that is sent twice looks like theft, and ends the grant.
+    assert.deepEqual(statuses, [200, 200, 200, 200])
+    assert.equal(refreshes(), round)
+  }
+})
+
 test('a storm of calls that the IdP refuses is no storm at the IdP', async (t) => {
   const echo = await startEcho(t)
   const gateway = await startGateway(t, {

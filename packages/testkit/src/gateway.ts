@@ -75,6 +75,8 @@ export interface Gateway {
   hear(where: string, text: string): void
   /** Stops and starts the BFF over the same store, after edits of the files. */
   restartBff(edits?: Edits): Promise<void>
+  /** Edits the files and lets the running BFF follow, whatever is under way. */
+  reconfigure(edits: Edits): void
   adminToken: string
 }
 
@@ -253,6 +255,10 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       editConfig(configDirectory, edits)
       config = readGatewayConfig(configDirectory, env, options)
       await startBff()
+    },
+    reconfigure(edits) {
+      editConfig(configDirectory, edits)
+      config = readGatewayConfig(configDirectory, env, options)
     },
     adminToken: readSecret(`file:${join(secretDirectory, 'admin.token')}`),
   }
