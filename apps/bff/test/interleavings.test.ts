@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { freezeTime } from '@audience-bridge/testkit/time.ts'
 import fc from 'fast-check'
-import { buildWorld, CONFIGS, SERVICES, type Service, type World } from './interleaving-world.ts'
+import { CONFIGS, SERVICES, type Service } from './interleaving-configs.ts'
+import { buildWorld, type World } from './interleaving-world.ts'
 
 /*
  * Whatever happens in whatever order, no backend ever sees a token of another audience, session, user

@@ -15,7 +15,7 @@ import { ensureSecretFile, readSecret } from '@audience-bridge/kit/secret.ts'
 import pino from 'pino'
 import { copyConfig, type Edits, editConfig, temporaryDirectory } from './config-copy.ts'
 import { readGatewayConfig, readIdpConfig } from './config-read.ts'
-import { leaksIn } from './leaks.ts'
+import { filesIn, leaksIn } from './leaks.ts'
 import { freePorts } from './ports.ts'
 import { makeUsers, USERS } from './users.ts'
 import { type Credentials, Visitor } from './visitor.ts'
@@ -46,8 +46,8 @@ export interface OpenedSession extends SessionRecord {
 
 /**
  * A real IdP and a real BFF in this process, on ports of their own, with the shipped config. When the
- * test ends, everything that the BFF and the IdP logged and everything that visitors got from the
- * BFF is searched for tokens, cookies and secrets; a find fails the test.
+ * test ends, everything that the BFF and the IdP logged, everything that the BFF stored, and everything
+ * that visitors got from it is searched for tokens, cookies and secrets; a find fails the test.
  */
 export interface Gateway {
   bff: string
@@ -81,6 +81,11 @@ export interface Gateway {
 }
 
 export async function startGateway(t: TestContext, options: GatewayOptions = {}): Promise<Gateway> {
+  // Before the directory's own end, which comes in the order of registration.
+  const atEnd: (() => Promise<void>)[] = []
+  t.after(async () => {
+    for (const step of atEnd) await step()
+  })
   const data = temporaryDirectory(t)
   const configDirectory = copyConfig(t, options.edits)
   const base = await freePorts(2)
@@ -143,10 +148,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     await new Promise(setImmediate)
   }
   await Promise.all([startIdp(), startBff()])
-  t.after(async () => {
-    await stopBff()
-    await stopIdp()
-  })
+  atEnd.push(stopBff, stopIdp)
 
   const heard: { where: string; text: string }[] = []
   const secrets = new Map<string, string>()
@@ -154,12 +156,13 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     secrets.set(readSecret(`file:${join(secretDirectory, name)}`), `the secret ${name}`)
   }
   const listening: Promise<void>[] = []
-  t.after(async () => {
+  atEnd.push(async () => {
     await Promise.all(listening)
     const logged = [...logs, ...idpLogs].map((line) => JSON.stringify(line))
     assert.deepEqual(
       [
         ...leaksIn(heard, secrets, { stacks: true }),
+        ...leaksIn(filesIn(join(data, 'bff')), secrets, { stacks: false }),
         ...leaksIn(
           logged.map((text) => ({ where: text.slice(0, 200), text })),
           secrets,

@@ -1,3 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 const JWT = /eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}/
 const STACK = /\n\s+at .+:\d+:\d+|node_modules\/|file:\/\/\//
 
@@ -25,4 +28,12 @@ export function leaksIn(
     }
     return found
   })
+}
+
+/** The files of a directory as texts. */
+export function filesIn(directory: string): { where: string; text: string }[] {
+  return readdirSync(directory).map((name) => ({
+    where: name,
+    text: readFileSync(join(directory, name), 'latin1'),
+  }))
 }
