@@ -46,6 +46,8 @@ export interface Session {
   seenAt: number
   /** When `seenAt` was last written to the store. */
   touchedAt: number
+  /** When the store last had it, in milliseconds of `performance.now()`. */
+  checkedAt: number
   grant: Grant
   /** What the login asked for: a later configuration may ask for more. */
   readonly requested: LoginRequest

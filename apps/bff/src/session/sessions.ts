@@ -30,9 +30,16 @@ export type SessionLookup =
 const TOUCH_SECONDS = 60
 
 /**
+ * A session of a shared store is trusted this long before the store is asked again, in milliseconds:
+ * until then another node's logout is not known here, and neither is that the store is away.
+ */
+const TRUST_MS = 1000
+
+/**
  * The sessions of this process: the store's records, opened once and then shared in memory by the
  * cookie's value, so that a request costs one map look-up and no cryptography. At most `maxCached`
  * are held, about 6 KB each; the longest unused goes first and is read again when it comes back.
+ * Where other nodes share the store, a session in use costs one more reading a second.
  */
 export class Sessions {
   readonly #store: SessionStore
@@ -76,6 +83,7 @@ export class Sessions {
       expiresAt: now + this.#limits().absoluteSeconds,
       seenAt: now,
       touchedAt: now,
+      checkedAt: performance.now(),
       version: 1,
       tokens: new Map(),
       ended: false,
@@ -94,7 +102,7 @@ export class Sessions {
   /** The cached session, without waiting; undefined when the store must be asked. */
   peek(cookie: string): Session | undefined {
     const session = this.#cache.get(cookie)
-    if (session === undefined || session.ended) return undefined
+    if (session === undefined || session.ended || this.#isOld(session)) return undefined
     return limitPassed(session, this.#clock(), this.#limits().idleSeconds) ? undefined : session
   }
 
@@ -102,10 +110,11 @@ export class Sessions {
   async find(cookie: string | undefined): Promise<SessionLookup> {
     if (cookie === undefined) return { kind: 'none' }
     const cached = this.#cache.get(cookie)
-    if (cached !== undefined) return this.#judge(cached)
+    if (cached !== undefined && !this.#isOld(cached)) return this.#judge(cached)
     let opening = this.#opening.get(cookie)
     if (opening === undefined) {
-      opening = this.#open(cookie).finally(() => this.#opening.delete(cookie))
+      const asked = cached === undefined ? this.#open(cookie) : this.#check(cached)
+      opening = asked.finally(() => this.#opening.delete(cookie))
       this.#opening.set(cookie, opening)
     }
     return opening
@@ -132,8 +141,10 @@ export class Sessions {
     // In memory first: the IdP has rotated already, and the old token must not be sent again even
     // when the store cannot take the new one.
     session.grant = grant
-    if (!(await this.#store.replaceSession(ticket.id, sealed, session.version))) return false
-    session.version++
+    const { version } = session
+    if (!(await this.#store.replaceSession(ticket.id, sealed, version))) return false
+    // A check may have read the new version meanwhile.
+    session.version = Math.max(session.version, version + 1)
     return true
   }
 
@@ -158,9 +169,35 @@ export class Sessions {
     await this.#store.deleteSession(session.ticket.id)
   }
 
+  #isOld(session: Session): boolean {
+    return this.#store.shared && performance.now() - session.checkedAt >= TRUST_MS
+  }
+
+  /** Brings a session that is in use here up to what other nodes have made of it. */
+  async #check(session: Session): Promise<SessionLookup> {
+    const { ticket } = session
+    const askedAt = performance.now()
+    const stored = await this.#store.readSession(ticket.id)
+    const record = stored && (unseal(ticket.dataKey, ticket.id, stored.sealed) as SessionRecord)
+    if (stored === undefined || record?.v !== 1) {
+      session.ended = true
+      session.tokens.clear()
+      this.#cache.delete(ticket.cookie)
+      return { kind: 'ended' }
+    }
+    if (stored.version > session.version) {
+      session.grant = grantOf(record)
+      session.version = stored.version
+    }
+    session.seenAt = Math.max(session.seenAt, stored.seenAt)
+    session.checkedAt = askedAt
+    return this.#judge(session)
+  }
+
   async #open(cookie: string): Promise<SessionLookup> {
     const ticket = readTicket(cookie, this.#key)
     if (ticket === undefined) return { kind: 'none' }
+    const askedAt = performance.now()
     const stored = await this.#store.readSession(ticket.id)
     if (stored === undefined) return { kind: 'ended' }
     const record = unseal(ticket.dataKey, ticket.id, stored.sealed) as SessionRecord | undefined
@@ -179,6 +216,7 @@ export class Sessions {
       createdAt: stored.createdAt,
       seenAt: stored.seenAt,
       touchedAt: stored.seenAt,
+      checkedAt: askedAt,
       expiresAt: stored.expiresAt,
       version: stored.version,
       tokens,

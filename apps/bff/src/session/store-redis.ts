@@ -50,6 +50,7 @@ export function openRedisStore(address: RedisAddress, log: Logger): SessionStore
     link.send(keys[0], ['EVAL', script, String(keys.length), ...keys, ...values])
 
   return {
+    shared: true,
     async readSession(id) {
       const key = sessionKey(id)
       const reply = await link.send(key, [

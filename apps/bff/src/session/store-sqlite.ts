@@ -59,6 +59,7 @@ export function openSqliteStore(path: string): SessionStore {
   })
 
   return {
+    shared: false,
     async readSession(id) {
       const row = readSession.get(id)
       if (row === undefined) return undefined

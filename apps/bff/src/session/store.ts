@@ -4,6 +4,8 @@
  * when the store is away; none may answer "absent" for that.
  */
 export interface SessionStore {
+  /** Whether other processes write it, too: what was read of it grows old. */
+  readonly shared: boolean
   readSession(id: string): Promise<StoredSession | undefined>
   /** Creates the session. */
   insertSession(id: string, session: Omit<StoredSession, 'version'>): Promise<void>
@@ -28,7 +30,7 @@ export interface SessionStore {
   /** @returns true exactly once for each login: whoever gets it may redeem the code. */
   useLogin(id: string): Promise<boolean>
 
-  /** Deletes up to `limit` expired rows of each kind; never blocks for long. */
+  /** Deletes up to `limit` expired rows of each kind; never blocks for long. Nothing, where they expire by themselves. */
   deleteExpired(now: number, idleSeconds: number, limit: number): Promise<number>
   close(): Promise<void>
 }
