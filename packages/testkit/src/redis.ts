@@ -5,7 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { type Cleanup, temporaryDirectory } from './config-copy.ts'
+import { type Cleanup, type Edit, replace, temporaryDirectory } from './config-copy.ts'
 import { freePorts } from './ports.ts'
 import { until } from './wait.ts'
 
@@ -30,6 +30,7 @@ const NODE = [
 /** A real `redis-server` with a configuration and a directory of its own, on 127.0.0.1. */
 export class RedisProcess {
   readonly port: number
+  readonly directory: string
   readonly #config: string
   readonly #mode: string[]
   #child: ChildProcess | undefined
@@ -39,9 +40,9 @@ export class RedisProcess {
     this.#mode = mode
     // Before its directory goes.
     t.after(() => this.kill())
-    const directory = temporaryDirectory(t)
-    this.#config = join(directory, 'redis.conf')
-    const common = [`port ${port}`, 'bind 127.0.0.1', `dir ${directory}`, 'daemonize no']
+    this.directory = temporaryDirectory(t)
+    this.#config = join(this.directory, 'redis.conf')
+    const common = [`port ${port}`, 'bind 127.0.0.1', `dir ${this.directory}`, 'daemonize no']
     writeFileSync(this.#config, [...common, ...lines, ''].join('\n'), { mode: 0o600 })
   }
 
@@ -113,6 +114,16 @@ export async function startRedis(
   const redis = new RedisProcess(t, port, [...NODE, ...lines])
   await redis.start()
   return Object.assign(redis, entryAt([port]))
+}
+
+/** An edit of the BFF's settings.yaml: its sessions are in this Redis. */
+export function withRedis({ url, password }: RedisEntry, directory: string): Edit {
+  const file = join(directory, 'bff.password')
+  writeFileSync(file, `${password}\n`, { mode: 0o600 })
+  return replace(
+    '  path: ${BRIDGE_DATA:-.data}/bff/sessions.sqlite\n',
+    `  redis:\n    url: ${url}\n    password: file:${file}\n  directory: \${BRIDGE_DATA:-.data}/bff\n`,
+  )
 }
 
 /** Three masters without replicas; each goes on without the others. */
