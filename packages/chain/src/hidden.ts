@@ -7,7 +7,10 @@ import type { Fault } from './fault.ts'
 
 const SECRET_NAME = /(secret|password|hash|private_key)/i
 const SECRET_ON_LINE = /(secret|password|hash|private_key)[\w-]*["']?\s*:/i
-const HIDDEN = 'a value that is not shown'
+export const HIDDEN = 'a value that is not shown'
+
+/** Whether what stands under this name may be a secret. */
+export const isSecretName = (name: string) => SECRET_NAME.test(name) || name === 'key'
 
 /** These name a key or a variable, never a value. */
 const NAMES_ONLY = new Set(['unknown_key', 'missing_key', 'variable_missing', 'duplicate_key'])
@@ -19,7 +22,7 @@ export function hideSecrets(faults: readonly Fault[], text: string): Fault[] {
     if (NAMES_ONLY.has(fault.code)) return fault
     const name = fault.key.split('.').at(-1) ?? ''
     const line = lines[fault.at.line - 1] ?? ''
-    if (!SECRET_NAME.test(name) && !SECRET_ON_LINE.test(line)) return fault
+    if (!isSecretName(name) && !SECRET_ON_LINE.test(line)) return fault
     const mend = fault.code === 'yaml_alias' ? 'put the value in quotes' : fault.mend
     return { ...fault, found: HIDDEN, mend, patch: undefined }
   })
@@ -28,6 +31,6 @@ export function hideSecrets(faults: readonly Fault[], text: string): Fault[] {
 /** The value as JSON, without the secrets in it. */
 export function showValue(value: unknown): string | undefined {
   return JSON.stringify(value, (name, inner) =>
-    SECRET_NAME.test(name) && inner !== null && typeof inner !== 'object' ? '…' : inner,
+    isSecretName(name) && inner !== null && typeof inner !== 'object' ? '…' : inner,
   )
 }

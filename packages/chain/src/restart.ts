@@ -1,5 +1,6 @@
 import type { ConfigDocument, KeyPath } from './document.ts'
 import type { Fault } from './fault.ts'
+import { HIDDEN, isSecretName, showValue } from './hidden.ts'
 
 /**
  * The keys below `fixed` whose value differs from the one in force: a process cannot take them over
@@ -22,8 +23,8 @@ export function restartFaults<T>(
         code: 'needs_restart',
         at: placeOf(key),
         key: key.join('.'),
-        found: shown(after),
-        expected: `${shown(before)}, which is in force: this key needs a restart`,
+        found: shown(key, after),
+        expected: `${shown(key, before)}, which is in force: this key needs a restart`,
         mend: 'put the value back, or restart the process',
       }),
     )
@@ -52,4 +53,8 @@ function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-const shown = (value: unknown) => (value === undefined ? 'nothing' : JSON.stringify(value))
+/** Faults are logged and told to administrators: not even an old password is shown. */
+function shown(key: KeyPath, value: unknown): string {
+  if (value === undefined) return 'nothing'
+  return isSecretName(String(key.at(-1))) ? HIDDEN : String(showValue(value))
+}

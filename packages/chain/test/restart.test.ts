@@ -39,3 +39,24 @@ for (const { name, text, says } of CASES) {
     for (const [at, pattern] of says.entries()) assert.match(lines[at] ?? '', pattern)
   })
 }
+
+test('what needs a restart is told without the secrets in it, old or new', () => {
+  const secrets = z.strictObject({
+    store: z.strictObject({
+      key: z.string(),
+      redis: z.strictObject({ url: z.string(), password: z.string() }).optional(),
+    }),
+  })
+  const read = (text: string) => readDocument({ file: 's.yaml', text }, secrets, {})
+  const texts = [
+    'store:\n  key: old-hunter2\n',
+    'store:\n  key: new-hunter2\n  redis:\n    url: u\n    password: first-hunter2\n',
+    'store:\n  key: new-hunter2\n  redis:\n    url: u\n    password: second-hunter2\n',
+  ]
+  for (const [before = '', after = ''] of [texts.slice(0, 2), texts.slice(1, 3)]) {
+    const [inForce, wanted] = [secrets.parse(read(before).value), secrets.parse(read(after).value)]
+    const told = formatFaults(restartFaults(read(after), inForce, wanted, ['store']))
+    assert.match(told, /store\.(key|redis\.password): found a value that is not shown/)
+    assert.ok(!told.includes('hunter2'), told)
+  }
+})
