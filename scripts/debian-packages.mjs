@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 const PACKAGES = [
   { name: 'chromium', program: '/usr/bin/chromium', variable: 'CHROMIUM' },
   { name: 'redis-server', program: '/usr/bin/redis-server', variable: 'REDIS_SERVER' },
+  { name: 'openssl', program: '/usr/bin/openssl', variable: 'OPENSSL' },
 ]
 
 /** Installs what is missing where it may: as root, with apt-get. Says so where it may not. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -116,6 +116,26 @@ export async function startRedis(
   return Object.assign(redis, entryAt([port]))
 }
 
+/** One node that is reached by TLS alone, with a certificate for 127.0.0.1 that vouches for itself. */
+export async function startRedisTls(
+  t: Cleanup,
+): Promise<RedisProcess & RedisEntry & { ca: string }> {
+  const directory = temporaryDirectory(t)
+  const [key, certificate] = [join(directory, 'key.pem'), join(directory, 'certificate.pem')]
+  await promisify(execFile)(programAt('OPENSSL', 'openssl'), [
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+    ...['-days', '2', '-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1'],
+    ...['-keyout', key, '-out', certificate],
+  ])
+  const port = await freePorts(1)
+  const files = [`tls-cert-file ${certificate}`, `tls-key-file ${key}`]
+  const tls = [`tls-port ${port}`, ...files, 'tls-auth-clients no']
+  const redis = new RedisProcess(t, 0, [...NODE, ...tls])
+  await redis.start()
+  const entry = { ...entryAt([port]), url: `rediss://bff@127.0.0.1:${port}` }
+  return Object.assign(redis, entry, { ca: readFileSync(certificate, 'utf8') })
+}
+
 /** An edit of the BFF's settings.yaml: its sessions are in this Redis. */
 export function withRedis({ url, password }: RedisEntry, directory: string): Edit {
   const file = join(directory, 'bff.password')
@@ -191,10 +211,12 @@ function entryAt(ports: readonly number[]): RedisEntry {
   return { url, seeds, password: PASSWORD }
 }
 
+const PACKAGES: Record<string, string> = { 'redis-cli': 'redis-tools' }
+
 function programAt(variable: string, name: string): string {
   const program = process.env[variable] ?? `/usr/bin/${name}`
   if (existsSync(program)) return program
   throw new Error(
-    `${name} is needed and is not at ${program}: apt-get install redis-server, or set ${variable}`,
+    `${name} is needed and is not at ${program}: apt-get install ${PACKAGES[name] ?? name}, or set ${variable}`,
   )
 }
