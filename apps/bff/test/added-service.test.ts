@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { inOrder, replace } from '@audience-bridge/testkit/config-copy.ts'
 import { rawValues, startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
-import { rawRequest } from '@audience-bridge/testkit/raw.ts'
 
 const PATH = '/api/v1/analytics/workflows'
 
@@ -16,7 +15,7 @@ test('a trusted proxy is believed about the hops before it', async (t) => {
     },
   })
   const visitor = await gateway.signedIn()
-  const answer = await rawRequest(gateway.bff, 'GET', PATH, [
+  const answer = await gateway.raw('GET', PATH, [
     ['Cookie', visitor.cookie],
     ['X-Forwarded-For', '203.0.113.9, 10.0.0.1'],
     ['X-Forwarded-Proto', 'https'],

@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { replace } from '@audience-bridge/testkit/config-copy.ts'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
-import { type RawAnswer, rawRequest } from '@audience-bridge/testkit/raw.ts'
+import type { RawAnswer } from '@audience-bridge/testkit/raw.ts'
 
 const CORS_ORIGIN = 'https://spa.example'
 
@@ -29,7 +29,7 @@ async function startBackend(t: TestContext) {
       res.writeHead(answer.status ?? 200, answer.head.flat())
       res.end(answer.body)
     }
-    return rawRequest(gateway.bff, method, path, [['Cookie', visitor.cookie], ...head])
+    return gateway.raw(method, path, [['Cookie', visitor.cookie], ...head])
   }
   return { echo, gateway, ask }
 }

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Arrival, rawNames, rawValues, startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
-import { rawRequest } from '@audience-bridge/testkit/raw.ts'
 
 const ANALYTICS = 'https://analytics.ocg.labs.empowernow.ai'
 const CRUD = 'https://crud.ocg.labs.empowernow.ai'
@@ -84,7 +83,7 @@ test('what arrives at a backend', async (t) => {
     return arrival
   }
   const send = (head: [string, string][], method = 'GET', body = '') =>
-    rawRequest(gateway.bff, method, PATH, [['Cookie', visitor.cookie], ...head], body)
+    gateway.raw(method, PATH, [['Cookie', visitor.cookie], ...head], body)
 
   await t.test('is a token for its audience alone, and no cookie', async () => {
     for (const [path, target, audience, scope] of [

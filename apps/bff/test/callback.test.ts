@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
-import { rawRequest } from '@audience-bridge/testkit/raw.ts'
 import { freezeTime } from '@audience-bridge/testkit/time.ts'
 import { USERS } from '@audience-bridge/testkit/users.ts'
 import type { Visitor } from '@audience-bridge/testkit/visitor.ts'
@@ -85,7 +84,7 @@ test('a login at its callback', async (t) => {
 
     // The attacker plants a login cookie of a victim's name: the seal does not open with it.
     const [name] = /__Host-bff_login_\d+_[0-9a-f]{12}/.exec(attacker.cookie) ?? []
-    const planted = await rawRequest(gateway.bff, 'GET', callback.pathname + callback.search, [
+    const planted = await gateway.raw('GET', callback.pathname + callback.search, [
       ['Cookie', `${name}=${'A'.repeat(43)}`],
     ])
     await assertProblem(planted, 'LOGIN_STATE_INVALID')

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
-import { rawRequest } from '@audience-bridge/testkit/raw.ts'
 
 /*
  * The attack: a page elsewhere makes the browser send a request with the user's cookie. It can choose
@@ -25,7 +24,7 @@ test('an unsafe request must prove that our own page sent it', async (t) => {
   const own = await visitor.csrfToken()
   const others = await (await gateway.signedIn()).csrfToken()
   const send = (method: string, head: [string, string][], cookie = visitor.cookie) =>
-    rawRequest(gateway.bff, method, PATH, [['Cookie', cookie], ...head], '{"name":"x"}')
+    gateway.raw(method, PATH, [['Cookie', cookie], ...head], '{"name":"x"}')
 
   const forged: [string, [string, string][]][] = [
     ['without a token', []],
@@ -110,7 +109,7 @@ test('an unsafe request must prove that our own page sent it', async (t) => {
 
   await t.test('but a safe one need not', async () => {
     for (const method of ['GET', 'HEAD']) {
-      const answer = await rawRequest(gateway.bff, method, PATH, [
+      const answer = await gateway.raw(method, PATH, [
         ['Cookie', visitor.cookie],
         ['Origin', 'https://evil.example'],
       ])
@@ -134,7 +133,7 @@ test('an unsafe request must prove that our own page sent it', async (t) => {
     'a preflight is answered before any session, for allowed origins alone',
     async () => {
       const preflight = (origin: string) =>
-        rawRequest(gateway.bff, 'OPTIONS', PATH, [
+        gateway.raw('OPTIONS', PATH, [
           ['Origin', origin],
           ['Access-Control-Request-Method', 'PUT'],
           ['Access-Control-Request-Headers', 'x-csrf-token'],

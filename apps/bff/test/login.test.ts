@@ -118,7 +118,7 @@ test('a login', async (t) => {
       [first, 401],
       [second, 200],
     ] as const) {
-      const answer = await rawRequest(gateway.bff, 'GET', PATH, [['Cookie', cookie]])
+      const answer = await gateway.raw('GET', PATH, [['Cookie', cookie]])
       assert.equal(answer.status, status)
     }
   })

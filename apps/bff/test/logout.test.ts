@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { type Gateway, startGateway } from '@audience-bridge/testkit/gateway.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
-import { rawRequest } from '@audience-bridge/testkit/raw.ts'
 import { USERS } from '@audience-bridge/testkit/users.ts'
 import type { Visitor } from '@audience-bridge/testkit/visitor.ts'
 
@@ -58,7 +57,7 @@ test('logout', async (t) => {
       [['Origin', 'null']],
       [['Sec-Fetch-Site', 'cross-site']],
     ] satisfies [string, string][][]) {
-      const answer = await rawRequest(gateway.bff, 'POST', '/auth/logout', head)
+      const answer = await gateway.raw('POST', '/auth/logout', head)
       assert.equal(answer.headers.get('set-cookie'), undefined)
       await assertProblem(answer, 'CSRF_REJECTED')
     }
@@ -106,7 +105,7 @@ test('logout', async (t) => {
     assert.equal((await visitor.signOut()).status, 200)
 
     echo.arrivals.length = 0
-    const replayed = await rawRequest(gateway.bff, 'GET', PATH, [['Cookie', cookie]])
+    const replayed = await gateway.raw('GET', PATH, [['Cookie', cookie]])
     await assertProblem(replayed, 'SESSION_EXPIRED')
     assert.deepEqual(echo.arrivals, [])
     assert.equal(await gateway.openSession(visitor), undefined)
@@ -120,7 +119,7 @@ test('logout', async (t) => {
     assert.equal(((await refresh.json()) as { error: string }).error, 'invalid_grant')
     // A restart does not bring it back.
     await gateway.restartBff()
-    const again = await rawRequest(gateway.bff, 'GET', PATH, [['Cookie', cookie]])
+    const again = await gateway.raw('GET', PATH, [['Cookie', cookie]])
     await assertProblem(again, 'SESSION_EXPIRED')
   })
 

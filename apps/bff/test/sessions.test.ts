@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
-import { rawRequest } from '@audience-bridge/testkit/raw.ts'
 import { freezeTime } from '@audience-bridge/testkit/time.ts'
 
 const PATH = '/api/v1/analytics/workflows'
@@ -16,10 +15,7 @@ test('SESSION_REQUIRED', async (t) => {
   const value = new RegExp(`${name}=([^;]+)`).exec(visitor.cookie)?.[1] ?? ''
   assert.equal(value.length, 43)
   const ask = (cookie: string | undefined, more: [string, string][] = []) =>
-    rawRequest(gateway.bff, 'GET', PATH, [
-      ...(cookie ? [['Cookie', cookie] as const] : []),
-      ...more,
-    ])
+    gateway.raw('GET', PATH, [...(cookie ? [['Cookie', cookie] as const] : []), ...more])
 
   const cases: [string, string | undefined, [string, string][]?][] = [
     ['without a cookie', undefined],

@@ -17,6 +17,7 @@ import { copyConfig, type Edits, editConfig, temporaryDirectory } from './config
 import { readGatewayConfig, readIdpConfig } from './config-read.ts'
 import { filesIn, leaksIn } from './leaks.ts'
 import { freePorts } from './ports.ts'
+import { type RawAnswer, rawRequest } from './raw.ts'
 import { makeUsers, USERS } from './users.ts'
 import { type Credentials, Visitor } from './visitor.ts'
 
@@ -71,8 +72,13 @@ export interface Gateway {
   askIdp(endpoint: 'token' | 'revoke', form: Record<string, string>): Promise<Response>
   /** Revokes a token at the IdP, behind the BFF's back. */
   revoke(token: string): Promise<void>
-  /** Keeps a text that a browser or a log got, for the search for leaks. */
-  hear(where: string, text: string): void
+  /** `rawRequest` to the BFF; what it answers is searched for leaks, too. */
+  raw(
+    method: string,
+    target: string,
+    head?: readonly (readonly [string, string])[],
+    body?: string,
+  ): Promise<RawAnswer>
   /** Stops and starts the BFF over the same store, after edits of the files. */
   restartBff(edits?: Edits): Promise<void>
   /** Edits the files and lets the running BFF follow, whatever is under way. */
@@ -252,7 +258,13 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       const response = await askIdp('revoke', { token })
       if (response.status !== 200) throw new Error(`revocation ended with ${response.status}`)
     },
-    hear: (where, text) => void heard.push({ where, text }),
+    async raw(method, target, head = [], body = '') {
+      const answer = await rawRequest(origin, method, target, head, body)
+      const { 'set-cookie': _, ...headers } = Object.fromEntries(answer.headers)
+      const text = `${JSON.stringify(headers)}\n${answer.body}`
+      heard.push({ where: `${method} ${target}`, text })
+      return answer
+    },
     async restartBff(edits = {}) {
       await stopBff()
       editConfig(configDirectory, edits)
