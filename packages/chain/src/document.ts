@@ -1,9 +1,11 @@
-import { type Document, LineCounter, parseDocument } from 'yaml'
+import { type Document, parseDocument } from 'yaml'
 import type { z } from 'zod'
 import type { Fault, Place } from './fault.ts'
 import { hideSecrets } from './hidden.ts'
+import { LinePlaces } from './line-places.ts'
+import { readPlainValue, readPlainYaml } from './plain-yaml.ts'
 import { schemaFaults } from './schema-faults.ts'
-import { templateFaults } from './template-faults.ts'
+import { plainValue, templateFaults } from './template-faults.ts'
 import type { Environment } from './variables.ts'
 import { offsetOf, textAt } from './yaml-place.ts'
 
@@ -37,19 +39,26 @@ export function readDocument<T>(
   schema: z.ZodType<T>,
   env: Environment,
 ): ConfigDocument<T> {
-  const lines = new LineCounter()
-  const document = parseDocument(source.text, {
-    lineCounter: lines,
-    uniqueKeys: true,
-    prettyErrors: false,
-  })
-  const placeAt = (offset: number): Place => {
-    const { line, col } = lines.linePos(offset)
-    return { file: source.file, line: Math.max(1, line), column: Math.max(1, col) }
+  const places = new LinePlaces(source)
+  const placeAt = (offset: number): Place => places.at(offset)
+  let nodes: Document | undefined
+  const parse = (): Document => {
+    nodes ??=
+      readPlainYaml(source.text) ??
+      parseDocument(source.text, { uniqueKeys: true, prettyErrors: false })
+    return nodes
   }
-  const placeOf = (path: KeyPath): Place => placeAt(offsetOf(document, path))
-  const textOf = (path: KeyPath) => textAt(document, path)
+  const placeOf = (path: KeyPath): Place => placeAt(offsetOf(parse(), path))
+  const textOf = (path: KeyPath) => textAt(parse(), path)
 
+  // The common case: a sound file in plain YAML, of which nobody asks for a place.
+  const plain = readPlainValue(source.text, env, plainValue)
+  if (plain !== undefined) {
+    const sound = schema.safeParse(plain.value)
+    if (sound.success) return { value: sound.data, faults: [], placeOf, textOf }
+  }
+
+  const document = parse()
   const faults = [
     ...syntaxFaults(document, placeAt),
     ...(document.errors.length > 0 ? [] : templateFaults(source, document, placeAt, env)),

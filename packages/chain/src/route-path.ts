@@ -115,14 +115,17 @@ function flip(relation: PatternRelation): PatternRelation {
   return relation === 'narrower' ? 'wider' : relation === 'wider' ? 'narrower' : relation
 }
 
-/** Whether some path that the pattern matches is one that the BFF serves itself. */
+const RESERVED = RESERVED_PREFIXES.map((prefix) => ({
+  prefix,
+  patterns: [prefix, `${prefix}/*`].flatMap((text) => {
+    const read = readPattern(text)
+    return read.kind === 'pattern' ? [read.pattern] : []
+  }),
+}))
+
+/** The first of the BFF's own prefixes of which the pattern matches some path. */
 export function overlapsReserved(pattern: RoutePattern): string | undefined {
-  return RESERVED_PREFIXES.find((prefix) => {
-    const exact = readPattern(prefix)
-    const below = readPattern(`${prefix}/*`)
-    return [exact, below].some(
-      (reserved) =>
-        reserved.kind === 'pattern' && relatePatterns(pattern, reserved.pattern) !== 'disjoint',
-    )
-  })
+  return RESERVED.find(({ patterns }) =>
+    patterns.some((reserved) => relatePatterns(pattern, reserved) !== 'disjoint'),
+  )?.prefix
 }

@@ -111,7 +111,7 @@ function pathOf(nodes: readonly (Document | Node | Pair)[]): KeyPath {
 }
 
 /** The value that YAML's core schema gives an unquoted scalar; numbers in decimal notation only. */
-function plainValue(text: string): unknown {
+export function plainValue(text: string): unknown {
   if (/^(null|Null|NULL|~|)$/.test(text)) return null
   if (/^(true|True|TRUE)$/.test(text)) return true
   if (/^(false|False|FALSE)$/.test(text)) return false
