@@ -1,3 +1,4 @@
+import { METHODS } from '@audience-bridge/chain/bff-routes.ts'
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
 import Fastify, { type FastifyInstance, type FastifyServerFactory } from 'fastify'
@@ -32,6 +33,12 @@ export async function buildRoutes(
     { parseAs: 'string' },
     (_request, body, done) => done(null, new URLSearchParams(String(body))),
   )
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // Many a client names the type for every request, also for one without a body.
+    if (body === '') done(null, undefined)
+    else parseJson(request, String(body), done)
+  })
   app.addHook('onSend', async (request, reply) => {
     reply.header('X-Correlation-ID', request.id)
     reply.headers(corsHeaders(request.headers.origin, deps.config().corsOrigins))
@@ -65,8 +72,13 @@ export async function buildRoutes(
     // As bytes: Fastify would add a charset, which this media type does not have.
     return reply.code(status).headers(headers).send(Buffer.from(body))
   })
-  app.setNotFoundHandler(() => {
-    throw new ProblemError('NOT_FOUND', 'nothing is here')
+  app.setNotFoundHandler((request) => {
+    const [url = ''] = request.url.split('?', 1)
+    const allow = METHODS.filter((method) => app.hasRoute({ url, method }))
+    if (allow.length === 0) throw new ProblemError('NOT_FOUND', 'nothing is here')
+    throw new ProblemError('METHOD_NOT_ALLOWED', `this path takes ${allow.join(', ')}`, {
+      headers: { Allow: allow.join(', ') },
+    })
   })
   loginRoute(app, deps)
   callbackRoute(app, deps)
