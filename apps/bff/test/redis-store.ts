@@ -1,12 +1,12 @@
 import { openRedisStore } from '@audience-bridge/bff/session/store-redis.ts'
+import { captureLog } from '@audience-bridge/testkit/log.ts'
 import type { RedisEntry } from '@audience-bridge/testkit/redis.ts'
-import pino from 'pino'
 
-/** The store as the BFF opens it; `messages` gets what it logs. */
+/** The store as the BFF opens it; `logs` gets what it says. */
 export const openRedis = (
   { url, seeds, password }: RedisEntry,
   more: Partial<Parameters<typeof openRedisStore>[0]> = {},
-  messages: string[] = [],
+  logs: Record<string, unknown>[] = [],
 ) =>
   openRedisStore(
     {
@@ -14,8 +14,5 @@ export const openRedis = (
       ...{ sentinelMaster: undefined, sentinelPassword: undefined },
       ...more,
     },
-    pino(
-      { messageKey: 'message' },
-      { write: (line: string) => void messages.push(JSON.parse(line).message) },
-    ),
+    captureLog(logs),
   )

@@ -10,12 +10,11 @@ import { readTicket, storeKeyFrom, unseal } from '@audience-bridge/bff/session/t
 import { openSessionStore } from '@audience-bridge/bff/session-store.ts'
 import { loadUserAssertion } from '@audience-bridge/bff/tokens/assertion.ts'
 import { buildIdp } from '@audience-bridge/idp/server.ts'
-import type { Logger } from '@audience-bridge/kit/log.ts'
 import { ensureSecretFile, readSecret } from '@audience-bridge/kit/secret.ts'
-import pino from 'pino'
 import { copyConfig, type Edits, editConfig, temporaryDirectory } from './config-copy.ts'
 import { readGatewayConfig, readIdpConfig } from './config-read.ts'
 import { filesIn, leaksIn } from './leaks.ts'
+import { captureLog } from './log.ts'
 import { freePorts } from './ports.ts'
 import { type RawAnswer, rawRequest } from './raw.ts'
 import { makeUsers, USERS } from './users.ts'
@@ -114,7 +113,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
 
   const startIdp = async () => {
     const { settings, clients } = readIdpConfig(configDirectory, env)
-    idp = await buildIdp({ settings, clients, log: capture(idpLogs) })
+    idp = await buildIdp({ settings, clients, log: captureLog(idpLogs) })
     await listen(idp.server, base + 1)
   }
   const stopIdp = async () => {
@@ -126,9 +125,9 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     const { settings } = config.bridge
     bff = await buildBff({
       config: () => config,
-      store: openSessionStore(settings.store, capture(logs)),
+      store: openSessionStore(settings.store, captureLog(logs)),
       storeKey: storeKeyFrom(readSecret(settings.store.key)),
-      traces: openSqliteTraces(join(data, 'bff/traces.sqlite'), capture(logs)),
+      traces: openSqliteTraces(join(data, 'bff/traces.sqlite'), captureLog(logs)),
       live: {
         status: () => ({ version: config.version, loaded_at: '', refused: false, faults: [] }),
         reload: async () => {
@@ -142,7 +141,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       outbox: undefined,
       consoleDirectory: undefined,
       clock: options.clock ?? (() => Math.floor(Date.now() / 1000)),
-      log: capture(logs),
+      log: captureLog(logs),
     })
     await listen(bff.server, base)
   }
@@ -201,7 +200,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     const cookie = new RegExp(`(?:^|; )${name}=([^;]+)`).exec(who.cookie)?.[1]
     const ticket = cookie && readTicket(cookie, storeKeyFrom(readSecret(settings.store.key)))
     if (!ticket) return undefined
-    const store = openSessionStore(settings.store, capture(logs))
+    const store = openSessionStore(settings.store, captureLog(logs))
     try {
       const stored = await store.readSession(ticket.id)
       if (stored === undefined) return undefined
@@ -277,14 +276,6 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     },
     adminToken: readSecret(`file:${join(secretDirectory, 'admin.token')}`),
   }
-}
-
-/** A logger that keeps what it is given. */
-function capture(into: Record<string, unknown>[]): Logger {
-  return pino(
-    { messageKey: 'message', formatters: { level: (label) => ({ level: label }) } },
-    { write: (line: string) => void into.push(JSON.parse(line)) },
-  )
 }
 
 function listen(server: Server, port: number): Promise<void> {
