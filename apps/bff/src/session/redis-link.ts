@@ -37,7 +37,7 @@ export class RedisLink {
     const answer = async () => {
       used = this.#connection ?? (await this.#opening)
       if (used === undefined) {
-        throw new Error(`no connection to Redis: ${this.#cause?.message}`, { cause: this.#cause })
+        throw new Error(`no connection to Redis: ${this.#cause?.message ?? 'it is closed'}`)
       }
       return used.send(key, command)
     }
