@@ -1,12 +1,19 @@
 import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useEffect, useState } from 'react'
+import { useSearch } from './address.ts'
 import { toProblem } from './api/problem.ts'
 import { useAttention } from './attention.ts'
+import { Explainable } from './explainable.ts'
 import { Header } from './header.tsx'
+import { NotForYou } from './not-for-you.tsx'
+import { readPage } from './page.ts'
 import { sessionQuery } from './session.ts'
 import { SignIn } from './sign-in.tsx'
 import { Boundary } from './ui/boundary.tsx'
 import { ProblemNotice } from './ui/problem-notice.tsx'
+
+/** Of interest to a few people only. */
+const Bridge = lazy(async () => ({ default: (await import('./bridge.tsx')).Bridge }))
 
 /** Charts weigh more than all the rest; who has not signed in does not wait for them. */
 const Dashboard = lazy(async () => ({ default: (await import('./dashboard.tsx')).Dashboard }))
@@ -14,6 +21,7 @@ const Dashboard = lazy(async () => ({ default: (await import('./dashboard.tsx'))
 /** Shows who is signed in, or how to sign in. */
 export function App() {
   const attended = useAttention()
+  const search = useSearch()
   const { data, error, refetch } = useQuery({ ...sessionQuery, enabled: attended })
   const [wasSignedIn, setWasSignedIn] = useState(false)
 
@@ -32,12 +40,24 @@ export function App() {
     )
   }
   if (!data.authenticated) return <SignIn ended={wasSignedIn} />
+  const { user } = data
+  // Decides what is offered, not what is allowed: the gateway looks at the role in every call.
+  const isAdministrator = user.roles.includes('admin')
+  const page = readPage(search)
   return (
     <>
-      <Header session={data} />
-      <Boundary resetKey={data.user.sub}>
+      <Header session={data} page={page} search={search} isAdministrator={isAdministrator} />
+      <Boundary key={page} resetKey={user.sub}>
         <Suspense fallback={<Splash />}>
-          <Dashboard key={data.user.sub} subject={data.user.sub} attended={attended} />
+          {page === 'analytics' ? (
+            <Explainable value={isAdministrator}>
+              <Dashboard key={user.sub} subject={user.sub} attended={attended} />
+            </Explainable>
+          ) : isAdministrator ? (
+            <Bridge key={user.sub} subject={user.sub} attended={attended} search={search} />
+          ) : (
+            <NotForYou search={search} />
+          )}
         </Suspense>
       </Boundary>
     </>

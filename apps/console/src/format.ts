@@ -61,6 +61,15 @@ export function formatClock(instant: string, now: number, timeZone?: string): st
   return part(at, DATE, timeZone) === today ? time : `${part(at, DATE, timeZone)}, ${time}`
 }
 
+/** As `formatClock`, to the second: for what is compared with a log. */
+export function formatMoment(instant: string, now: number, timeZone?: string): string {
+  const at = new Date(instant)
+  if (Number.isNaN(at.getTime())) return NONE
+  const time = formatSeconds(at.getTime(), timeZone)
+  const date = part(at, DATE, timeZone)
+  return date === part(new Date(now), DATE, timeZone) ? time : `${date}, ${time}`
+}
+
 export function formatSeconds(at: number, timeZone?: string): string {
   return part(new Date(at), { ...TIME, second: '2-digit' }, timeZone)
 }

@@ -2,10 +2,14 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { logout } from './api/client.ts'
 import { toProblem } from './api/problem.ts'
 import { formatClock } from './format.ts'
+import { type Page, pageHref } from './page.ts'
 import { type LiveSession, sessionQuery } from './session.ts'
 import { Mark } from './ui/icons.tsx'
+import { PageLink } from './ui/page-link.tsx'
 
-export function Header({ session }: { session: LiveSession }) {
+type Props = { session: LiveSession; page: Page; search: string; isAdministrator: boolean }
+
+export function Header({ session, page, search, isAdministrator }: Props) {
   const client = useQueryClient()
   const leave = useMutation({
     mutationFn: logout,
@@ -21,6 +25,19 @@ export function Header({ session }: { session: LiveSession }) {
           <Mark />
           <span>Audience Bridge</span>
         </div>
+        {isAdministrator && (
+          <nav className="pages" aria-label="Pages">
+            {PAGES.map(({ id, label }) => (
+              <PageLink
+                key={id}
+                to={pageHref(search, id)}
+                current={id === page ? 'page' : undefined}
+              >
+                {label}
+              </PageLink>
+            ))}
+          </nav>
+        )}
         <div className="who">
           <div className="who-text" data-testid="user">
             <span className="who-name">{user.name ?? user.email ?? user.sub}</span>
@@ -53,3 +70,8 @@ export function Header({ session }: { session: LiveSession }) {
     </header>
   )
 }
+
+const PAGES: readonly { id: Page; label: string }[] = [
+  { id: 'analytics', label: 'Analytics' },
+  { id: 'bridge', label: 'Bridge' },
+]

@@ -1,7 +1,6 @@
 import { useEffect, useState } from 'react'
-import { formatSeconds } from './format.ts'
 import { RANGES, type Range } from './range.ts'
-import { RefreshIcon } from './ui/icons.tsx'
+import { Freshness } from './ui/freshness.tsx'
 
 type Props = {
   range: Range
@@ -31,21 +30,13 @@ export function Toolbar(props: Props) {
         )}
       </div>
       <div className="toolbar-controls">
-        <p className="freshness" data-live={live && failed === 0}>
-          <span className="dot" />
-          {!live ? 'Paused while you are away' : failed > 0 ? 'Not up to date' : 'Live'}
-          {updatedAt > 0 && <span className="freshness-at"> · {formatSeconds(updatedAt)}</span>}
-        </p>
-        <button
-          type="button"
-          className="button icon-button"
-          aria-label="Refresh now"
-          aria-disabled={refreshing}
-          data-busy={refreshing}
-          onClick={onRefresh}
-        >
-          <RefreshIcon />
-        </button>
+        <Freshness
+          live={live}
+          failed={failed > 0}
+          refreshing={refreshing}
+          updatedAt={updatedAt}
+          onRefresh={onRefresh}
+        />
         <fieldset className="segments">
           <legend className="visually-hidden">Time range</legend>
           {RANGES.map((choice) => (

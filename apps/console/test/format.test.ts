@@ -8,6 +8,7 @@ import {
   formatCount,
   formatDuration,
   formatEvidence,
+  formatMoment,
   formatPlural,
   formatScore,
   formatShare,
@@ -111,4 +112,12 @@ test('evidence keeps words and three digits of numbers', () => {
   assert.equal(formatEvidence(0.0001), '<0.001')
   assert.equal(formatEvidence(17.2571), '17.3')
   assert.equal(formatScore(0.875), '0.88')
+})
+
+test('a moment is told to the second, with the date where it is not of today', () => {
+  const now = Date.parse('2026-08-02T10:00:00Z')
+  assert.equal(formatMoment('2026-08-02T00:15:27.417Z', now, BERLIN), '02:15:27')
+  assert.equal(formatMoment('2026-08-01T21:59:59Z', now, BERLIN), '1 Aug, 23:59:59')
+  assert.equal(formatMoment('2026-08-01T22:00:00Z', now, BERLIN), '00:00:00')
+  assert.equal(formatMoment('', now), '–')
 })

@@ -11,12 +11,26 @@ const TIMEOUT_MS = 35_000
  */
 const client = createClient({ onSessionLost: () => false })
 
-export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+export function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return callJson<T>('GET', path, signal)
+}
+
+/** Proves to the gateway that this page sent it; what fails stays on the screen. */
+export function postJson<T>(path: string): Promise<T> {
+  return callJson<T>('POST', path, undefined)
+}
+
+async function callJson<T>(
+  method: string,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   let status: number
   let body: unknown
   try {
     const response = await client.fetch(path, {
+      method,
       headers: { accept: 'application/json' },
       cache: 'no-store',
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),

@@ -10,13 +10,17 @@ type Props<T> = {
   title: string
   about: string
   query: Result<T>
+  /** What may be chosen, beside the title. */
+  tools?: ReactNode
+  /** Stands beside the answer, and without it too. */
+  beside?: ReactNode
   /** Draws the answer; called with one only. */
   children: (data: T) => ReactNode
 }
 
 /** The frame of every panel: loading, failed, failed to refresh, or drawn. */
-export function Panel<T>({ id, title, about, query, children }: Props<T>) {
-  const { data, error, isPlaceholderData, dataUpdatedAt, refetch } = query
+export function Panel<T>({ id, title, about, query, tools, beside, children }: Props<T>) {
+  const { data, error, isPlaceholderData } = query
   const heading = `${id}-title`
 
   return (
@@ -27,9 +31,30 @@ export function Panel<T>({ id, title, about, query, children }: Props<T>) {
       aria-busy={isPlaceholderData || (data === undefined && error === null)}
     >
       <div className="panel-head">
-        <h2 id={heading}>{title}</h2>
-        <p>{about}</p>
+        <div>
+          <h2 id={heading}>{title}</h2>
+          <p>{about}</p>
+        </div>
+        {tools !== undefined && <div className="panel-tools">{tools}</div>}
       </div>
+      {beside === undefined ? (
+        <Answered query={query}>{children}</Answered>
+      ) : (
+        <div className="panel-split">
+          <div className="panel-main">
+            <Answered query={query}>{children}</Answered>
+          </div>
+          {beside}
+        </div>
+      )}
+    </section>
+  )
+}
+
+function Answered<T>({ query, children }: Pick<Props<T>, 'query' | 'children'>) {
+  const { data, error, isPlaceholderData, dataUpdatedAt, refetch } = query
+  return (
+    <>
       {error !== null && <ProblemNotice problem={toProblem(error)} retry={() => void refetch()} />}
       {error !== null && data !== undefined && (
         <p className="panel-stale">These figures are of {formatSeconds(dataUpdatedAt)}.</p>
@@ -42,7 +67,7 @@ export function Panel<T>({ id, title, about, query, children }: Props<T>) {
           </Boundary>
         </div>
       )}
-    </section>
+    </>
   )
 }
 
