@@ -53,9 +53,17 @@ export function findNode() {
   process.exit(1)
 }
 
+/** Keeps what Node makes of each file: the next process starts with two thirds of the work. */
+export function environment() {
+  return { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/node'), ...process.env }
+}
+
 /** Runs a script of this project under Node 26 and exits with its code. */
 export async function runScript(script, args) {
-  const child = spawn(findNode(), [join(ROOT, script), ...args], { stdio: 'inherit' })
+  const child = spawn(findNode(), [join(ROOT, script), ...args], {
+    env: environment(),
+    stdio: 'inherit',
+  })
   // The child decides how to end; a signal to us is a signal to it.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   const [code, signal] = await new Promise((done) =>

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureDebianPackages } from './debian-packages.mjs'
-import { ensureDependencies, findNode, ROOT } from './node26.mjs'
+import { ensureDependencies, environment, findNode, ROOT } from './node26.mjs'
 
 const SLOWEST = 8
 
@@ -16,8 +16,10 @@ ensureDependencies()
 ensureDebianPackages()
 
 const bin = (name) => join(ROOT, 'node_modules', name)
+// Biome colours even what goes into a file.
+const colours = process.stdout.isTTY ? [] : ['--colors=off']
 const CHECKS = [
-  { name: 'format and lint', command: [bin('@biomejs/biome/bin/biome'), 'ci', '.'] },
+  { name: 'format and lint', command: [bin('@biomejs/biome/bin/biome'), 'ci', ...colours, '.'] },
   { name: 'types', command: [bin('typescript/bin/tsc'), '-p', 'tsconfig.json'] },
   {
     name: 'types of the console',
@@ -100,6 +102,7 @@ async function runStep(name, command, cwd = '.') {
   const began = performance.now()
   const child = spawn(findNode(), command, {
     cwd: join(ROOT, cwd),
+    env: environment(),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   let told

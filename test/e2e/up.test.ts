@@ -120,13 +120,13 @@ test('a signal to the script that npm runs stops everything too', async (t) => {
     await t.test(`${signal} to ${what}`, async (t) => {
       const data = temporaryDirectory(t)
       const args = ['--port-base', String(await freePorts(4))]
-      const demo =
+      const system =
         what === 'npm'
           ? runCommand(t, 'npm', ['run', 'demo', '--', ...args], data)
-          : runCommand(t, process.execPath, ['scripts/demo.mjs', ...args], data)
-      const { pids } = await demo.ready()
-      demo.child.kill(signal)
-      assert.equal(await demo.exited, 0, demo.output())
+          : runCommand(t, process.execPath, ['scripts/bridge.mjs', 'up', ...args], data)
+      const { pids } = await system.ready()
+      system.child.kill(signal)
+      assert.equal(await system.exited, 0, system.output())
       assert.deepEqual(Object.values(pids).filter(isAlive), [])
       assert.deepEqual(processesOf(data), [])
     })
