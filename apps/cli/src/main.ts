@@ -1,15 +1,10 @@
-import { parseArgs } from 'node:util'
-import { addServiceCommand } from './commands/add-service.ts'
-import { canCommand } from './commands/can.ts'
-import { checkCommand } from './commands/check.ts'
-import { diffCommand } from './commands/diff.ts'
-import { explainCommand } from './commands/explain.ts'
-import { mendCommand } from './commands/mend.ts'
-import { narrowCommand } from './commands/narrow.ts'
-import { removeServiceCommand } from './commands/remove-service.ts'
-import { up } from './commands/up.ts'
-import { verify } from './commands/verify.ts'
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
 import { COULD_NOT_RUN, CouldNotRun } from './outcome.ts'
+
+// Half of a short verb's time goes into reading our own modules. Below the checkout: a cache in a
+// directory that others may write to would run what they put there.
+enableCompileCache(join(import.meta.dirname, '../../../node_modules/.cache/bridge'))
 
 const HELP = `bridge <verb> [options]
 
@@ -38,6 +33,7 @@ const HELP = `bridge <verb> [options]
   can --service X   what token would come out, and why
           --client C --scopes "S …"   default: the BFF after a login
           --config DIR --json
+  schema [NAME] [--out DIR]   JSON Schemas of the configuration files, for editors
   verify   sign in and walk every route of a running BFF
           --url BFF          default: server.public_url of the configuration
           --user U --password-file F, or --cookie-file F
@@ -52,28 +48,36 @@ const HELP = `bridge <verb> [options]
           --config DIR --url BFF --json
 `
 
+type Verb = (args: string[]) => Promise<number>
+
 /** Each verb gives its exit code: 0 healthy or done, 1 faults found, 2 could not run. */
-const VERBS: Record<string, (args: string[]) => Promise<number>> = {
-  up,
-  check: checkCommand,
-  mend: mendCommand,
-  can: canCommand,
-  diff: diffCommand,
-  'add-service': addServiceCommand,
-  'remove-service': removeServiceCommand,
-  verify,
-  explain: explainCommand,
-  narrow: narrowCommand,
-}
+const VERBS = new Map<string, () => Promise<Verb>>([
+  ['up', async () => (await import('./commands/up.ts')).up],
+  ['check', async () => (await import('./commands/check.ts')).checkCommand],
+  ['mend', async () => (await import('./commands/mend.ts')).mendCommand],
+  ['can', async () => (await import('./commands/can.ts')).canCommand],
+  ['diff', async () => (await import('./commands/diff.ts')).diffCommand],
+  ['add-service', async () => (await import('./commands/add-service.ts')).addServiceCommand],
+  [
+    'remove-service',
+    async () => (await import('./commands/remove-service.ts')).removeServiceCommand,
+  ],
+  ['schema', async () => (await import('./commands/schema.ts')).schemaCommand],
+  ['verify', async () => (await import('./commands/verify.ts')).verify],
+  ['explain', async () => (await import('./commands/explain.ts')).explainCommand],
+  ['narrow', async () => (await import('./commands/narrow.ts')).narrowCommand],
+])
 
 const [verb = '', ...args] = process.argv.slice(2)
-const run = VERBS[verb]
-if (run === undefined) {
-  const asked = parseArgs({ args: [verb], strict: false, allowPositionals: true }).values.help
-  process.stderr.write(asked || verb === '' ? HELP : `bridge: unknown verb "${verb}"\n\n${HELP}`)
-  process.exit(asked ? 0 : COULD_NOT_RUN)
+const load = VERBS.get(verb)
+if (load === undefined || args.includes('--help') || args.includes('-h')) {
+  const isAsked = load !== undefined || ['--help', '-h', 'help'].includes(verb)
+  const text = isAsked || verb === '' ? HELP : `bridge: unknown verb "${verb}"\n\n${HELP}`
+  ;(isAsked ? process.stdout : process.stderr).write(text)
+  process.exit(isAsked ? 0 : COULD_NOT_RUN)
 }
 try {
+  const run = await load()
   process.exitCode = await run(args)
 } catch (cause) {
   const known = cause instanceof CouldNotRun || (cause instanceof TypeError && 'code' in cause)

@@ -5,12 +5,16 @@ import { z } from 'zod'
  * it is an error: a security switch that is accepted and ignored is the worst of all.
  */
 export function notYet(name: string): z.ZodOptional<z.ZodUnknown> {
-  return z
-    .unknown()
-    .superRefine((value, ctx) => {
-      if (value !== undefined) ctx.addIssue(notImplemented(name))
-    })
-    .optional()
+  return (
+    z
+      .unknown()
+      .superRefine((value, ctx) => {
+        if (value !== undefined) ctx.addIssue(notImplemented(name))
+      })
+      .optional()
+      // For editors, which read the JSON Schema.
+      .meta({ description: 'Documented but not implemented yet: using it is an error.', not: {} })
+  )
 }
 
 /** The issue for a documented key or value that nothing implements yet. */
