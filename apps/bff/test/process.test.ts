@@ -99,7 +99,8 @@ test('a broken link is a warning, and the BFF serves without an IdP', async (t) 
   const { child, out, exited, origin } = await startBff(t, {
     'IdP/config/clients.yaml': replace(`    - ${ANALYTICS}\n`, ''),
   })
-  await until('listening', () => out.log.includes('"listening"') || child.exitCode !== null)
+  const listens = () => out.log.includes('"listening"') || child.exitCode !== null
+  await until('listening', listens, 30_000)
   const lines = out.log
     .trim()
     .split('\n')
