@@ -14,6 +14,7 @@ import {
 } from './judge.ts'
 import { nearest } from './nearest.ts'
 import type { Edit } from './patch.ts'
+import type { TokenRequirement } from './requirement.ts'
 
 /* From the BFF to its client at the IdP: what every login, whatever the service, leans on. */
 
@@ -138,6 +139,15 @@ export const judgeClientGrants: Judge = (config, route) => {
   if (idp.client === undefined) return unknown(link, EARLIER)
   const id = config.settings.auth.client_id
   const { mint, service } = requirement
+  const unfit = whyUnfit(requirement, config.idp?.settings.token.default_audience)
+  if (unfit !== undefined) {
+    const path = ['service_mint', service]
+    return broken(config, link, 'mint_unfit', ['settings', path], {
+      ...unfit,
+      mend: `delete service_mint.${service}: its token is then exchanged (token_exchange)`,
+      patch: patchOf(config, 'settings', [{ op: 'remove', path }]),
+    })
+  }
   const offline = config.settings.auth.oauth_scopes.split(' ').includes('offline_access')
   const needed = [
     'authorization_code',
@@ -159,3 +169,22 @@ export const judgeClientGrants: Judge = (config, route) => {
     ),
   })
 }
+
+/** Why no token for the service can come about in this way. */
+function whyUnfit({ mint, service, audience }: TokenRequirement, ofLogin: string | undefined) {
+  if (mint === 'login_token' && audience !== ofLogin) {
+    return {
+      found: `service_mint.${service} login_token, and the login's own token is for "${ofLogin}"`,
+      expected: `a way to a token for "${audience}"`,
+    }
+  }
+  if (mint === 'refresh_resource' && !isResource(audience)) {
+    return {
+      found: `service_mint.${service} refresh_resource, and "${audience}" is no URI`,
+      expected: 'an absolute URI without a fragment, which a resource must be (RFC 8707 §2)',
+    }
+  }
+  return undefined
+}
+
+const isResource = (audience: string) => URL.canParse(audience) && !audience.includes('#')

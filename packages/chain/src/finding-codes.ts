@@ -35,6 +35,7 @@ export const FINDING_CODES = {
   cookie_domain_foreign: 'The session cookie is dropped by browsers for its domain.',
   client_scope_missing: 'The client may not ask for a scope of the login.',
   client_grant_missing: 'The client may not use a grant type that it needs.',
+  mint_unfit: "The way to a service's token cannot lead to its audience.",
   audience_unmapped: 'No scope leads to the audience of a service.',
   login_scope_missing: 'No scope of the login leads to the audience of a service.',
   service_scope_astray: "A scope that is asked for does not lead to the service's audience.",

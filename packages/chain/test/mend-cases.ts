@@ -355,6 +355,12 @@ export const BREAKS: Break[] = [
     finds: ['client_grant_missing', CLIENTS, '- authorization_code'],
   },
   {
+    what: 'a login token for a service that the login is not for',
+    edits: { [SETTINGS]: append('service_mint: {analytics_service: login_token}') },
+    finds: ['mint_unfit', SETTINGS, 'login_token'],
+    routes: ['api-analytics'],
+  },
+  {
     what: 'a redirect URI that is not registered',
     edits: { [CLIENTS]: replace('}/auth/callback', '}/auth/callback/') },
     finds: ['redirect_uri_missing', CLIENTS, '/auth/callback/'],
