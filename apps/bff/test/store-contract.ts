@@ -18,6 +18,15 @@ const newId = () => randomBytes(32).toString('hex')
 const BEGAN = Math.floor(Date.now() / 1000)
 const at = (seconds: number) => BEGAN + seconds
 
+/** A store on another machine may still be connecting. */
+const isOpen = (store: SessionStore) =>
+  until('the store', () =>
+    store.readLogin('nobody').then(
+      () => true,
+      () => false,
+    ),
+  )
+
 const session = (over: Partial<StoredSession> = {}) => ({
   sealed: bytes('record'),
   createdAt: at(1_000),
@@ -44,6 +53,7 @@ export function storeContract(
       const open = prepare(t)
       const [a, b] = [open(), open()]
       try {
+        await Promise.all([a, b].map(isOpen))
         await body(a, b, open)
       } finally {
         await a.close()
@@ -248,6 +258,7 @@ export function storeContract(
   run('all is there after reopening', async (_a, _b, open) => {
     const id = newId()
     const first = open()
+    await isOpen(first)
     await first.insertSession(id, session())
     await first.replaceSession(id, bytes('second'), 1)
     await first.touchSession(id, at(2_000))
@@ -256,6 +267,7 @@ export function storeContract(
     await first.useLogin(id)
     await first.close()
     const again = open()
+    await isOpen(again)
     const stored = await again.readSession(id)
     assert.deepEqual(
       [text(stored?.sealed), stored?.version, stored?.seenAt],
@@ -269,6 +281,7 @@ export function storeContract(
 
   run('a store that is away throws: it never says that nothing is there', async (_a, _b, open) => {
     const store = open()
+    await isOpen(store)
     const id = newId()
     await store.insertSession(id, session())
     await store.close()

@@ -12,13 +12,16 @@ import { openRedis } from './redis-store.ts'
 
 const newId = () => randomBytes(32).toString('hex')
 
-/** Keeps a session that is found again whatever happens in between. */
-async function keepSession(store: SessionStore, id = newId()): Promise<string> {
+async function insertSession(store: SessionStore, id = newId()): Promise<string> {
   const now = Math.floor(Date.now() / 1000)
   const times = { createdAt: now, seenAt: now, expiresAt: now + 600 }
   await store.insertSession(id, { sealed: Buffer.from('record'), ...times })
   return id
 }
+
+/** Keeps a session that is found again whatever happens later; a busy machine may need some tries. */
+const keepSession = (store: SessionStore) =>
+  until('the insertion', () => insertSession(store).catch(() => undefined))
 
 const closing = (t: TestContext, store: SessionStore) => {
   t.after(() => store.close())
@@ -51,7 +54,7 @@ const isBack = (store: SessionStore, id: string) =>
 /** Every method that asks the store something. */
 const everything = (store: SessionStore, id: string) => [
   () => store.readSession(id),
-  () => keepSession(store),
+  () => insertSession(store),
   () => store.replaceSession(id, Buffer.from('other'), 99),
   () => store.touchSession(id, 1),
   () => store.readTokens(id),
@@ -97,7 +100,7 @@ test('a Redis that is killed fails every call at once, and has kept what it ackn
   await assertAway(...everything(store, id))
   await redis.start()
   await isBack(store, id)
-  for (const kept of ids) assert.ok(await store.readSession(kept))
+  for (const kept of ids) await isBack(store, kept)
 })
 
 test('a Redis that comes after the BFF is waited for', async (t) => {
@@ -107,7 +110,7 @@ test('a Redis that comes after the BFF is waited for', async (t) => {
   const id = newId()
   await assertAway(...everything(store, id))
   await redis.start()
-  await until('the connection', () => keepSession(store, id).catch(() => false as const))
+  await until('the connection', () => insertSession(store, id).catch(() => undefined))
   await isBack(store, id)
 })
 
@@ -167,7 +170,7 @@ test('sentinels lead to the new master after a failover', async (t) => {
   await until('the replica in step', async () => (await replica.cli('dbsize')).trim() === '1')
   await master.kill()
   await assertAway(...everything(store, id))
-  await until('the failover', () => store.readSession(id).catch(() => undefined), 30_000)
+  await until('the failover', () => store.readSession(id).catch(() => undefined), 60_000)
   // The new master takes what is written.
   assert.equal(await store.replaceSession(id, Buffer.from('second'), 1), true)
   assert.match(await replica.cli('role'), /^master/)
