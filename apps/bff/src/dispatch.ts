@@ -9,6 +9,7 @@ import { observe } from './explain/observe.ts'
 import type { TraceStore } from './explain/trace-store.ts'
 import type { Metrics } from './metrics.ts'
 import { account } from './proxy/account.ts'
+import type { Allowance } from './proxy/allowance.ts'
 import { isPreflight, preflightHeaders } from './proxy/cors.ts'
 import { type Exchange, newExchange } from './proxy/exchange.ts'
 import { type PipelineDeps, proxy } from './proxy/pipeline.ts'
@@ -18,6 +19,7 @@ export interface DispatchDeps {
   config: () => BffConfig
   log: Logger
   outbox: Outbox | undefined
+  anonymousEvents: Allowance
   traces: TraceStore
   metrics: Metrics
   pipeline: PipelineDeps
@@ -37,7 +39,8 @@ export function dispatch(deps: DispatchDeps, req: IncomingMessage, res: ServerRe
   const exchange = newExchange(req, res, config, correlationId)
   deps.exchanges.set(req, exchange)
   res.once('close', () => {
-    account(deps.log, deps.outbox, exchange)
+    const told = exchange.subject !== undefined || deps.anonymousEvents.take()
+    account(deps.log, told ? deps.outbox : undefined, exchange)
     deps.metrics.request(exchange, performance.now() - exchange.startedAt)
     // Our own pages and health checks are worth explaining only when they fail.
     if (exchange.route !== undefined || exchange.problem !== undefined) {

@@ -52,7 +52,7 @@ async function start(): Promise<void> {
       join(directory, 'user-assertion.key.json'),
       first.publicUrl.origin,
     ),
-    outbox: openOutbox(first),
+    outbox: openOutbox(first, live.current),
     consoleDirectory: resolve(import.meta.dirname, '../../console/dist'),
     clock: systemClock,
     log,
@@ -75,13 +75,12 @@ async function start(): Promise<void> {
   })
 }
 
-function openOutbox(config: BffConfig): Outbox | undefined {
-  const { settings, routes } = config.bridge
+function openOutbox(first: BffConfig, current: () => BffConfig): Outbox | undefined {
+  const { settings, routes } = first.bridge
   if (settings.events === undefined) return undefined
   const { queue, service } = settings.events
   const base = routes.services[service]?.base_url
-  const audience = config.requirements.get(service)?.audience
-  if (base === undefined || audience === undefined) {
+  if (base === undefined || !first.requirements.has(service)) {
     log.warn({ service }, `events go nowhere: ${service} has no base_url or no audience`)
     return undefined
   }
@@ -89,13 +88,32 @@ function openOutbox(config: BffConfig): Outbox | undefined {
     path: resolve(queue),
     url: `${base.replace(/\/$/, '')}/api/v1/analytics/events`,
     source: 'urn:audience-bridge:bff',
-    token: clientCredentialsToken({
-      issuer: settings.auth.issuer,
-      clientId: settings.auth.client_id,
-      clientSecret: readSecret(settings.auth.client_secret),
-      audience,
-      scope: EVENTS_SCOPE,
-    }),
+    token: eventsToken(current, service),
     log,
   })
+}
+
+/** The BFF's own token for its events, under the configuration of now: a rotated secret counts. */
+function eventsToken(
+  current: () => BffConfig,
+  service: string,
+): (refused?: string) => Promise<string> {
+  let known = ''
+  let token: ((refused?: string) => Promise<string>) | undefined
+  return (refused) => {
+    const { idp, requirements } = current()
+    const options = {
+      issuer: idp.issuer,
+      clientId: idp.clientId,
+      clientSecret: idp.clientSecret,
+      audience: requirements.get(service)?.audience ?? '',
+      scope: EVENTS_SCOPE,
+    }
+    const key = JSON.stringify(options)
+    if (token === undefined || key !== known) {
+      known = key
+      token = clientCredentialsToken(options)
+    }
+    return token(refused)
+  }
 }

@@ -8,6 +8,8 @@ import { dispatch } from './dispatch.ts'
 import type { TraceStore } from './explain/trace-store.ts'
 import { Logins } from './login/logins.ts'
 import { createMetrics } from './metrics.ts'
+import { Allowance } from './proxy/allowance.ts'
+import { Callers } from './proxy/callers.ts'
 import type { Exchange } from './proxy/exchange.ts'
 import type { PipelineDeps } from './proxy/pipeline.ts'
 import { readMetadata } from './proxy/rejection.ts'
@@ -37,7 +39,10 @@ export interface BffDeps {
 }
 
 /** How many expired rows of each kind one sweep deletes at most, and how often it runs. */
-const SWEEP = { limit: 500, everyMs: 30_000 }
+const SWEEP = { limit: 500, bites: 40, everyMs: 30_000 }
+
+/** Requests without a session of which events are sent, per second; the log and metrics have all. */
+const ANONYMOUS_EVENTS_PER_SECOND = 20
 
 /** Builds the BFF; the caller listens on `server` and calls `close` when it stops. */
 export async function buildBff(
@@ -75,10 +80,12 @@ export async function buildBff(
     bearers: () => connection().bearers,
     assertion: deps.assertion,
     upstreams,
+    callers: new Callers(),
     now: clock,
     log,
   }
   const exchanges = new WeakMap<IncomingMessage, Exchange>()
+  const anonymousEvents = new Allowance(ANONYMOUS_EVENTS_PER_SECOND)
   const background = new Set<Promise<unknown>>()
   const app = await buildRoutes(
     {
@@ -105,14 +112,14 @@ export async function buildBff(
     deps.consoleDirectory,
     (own) =>
       createServer((req, res) =>
-        dispatch({ ...deps, metrics, pipeline, exchanges, own }, req, res),
+        dispatch({ ...deps, anonymousEvents, metrics, pipeline, exchanges, own }, req, res),
       ),
   )
   await app.ready()
 
   const sweep = setInterval(() => {
     const { idle_seconds } = deps.config().bridge.settings.session
-    store.deleteExpired(clock(), idle_seconds, SWEEP.limit).catch((cause: unknown) => {
+    sweepExpired(store, clock(), idle_seconds).catch((cause: unknown) => {
       log.warn({ err: cause }, 'expired sessions could not be deleted')
     })
   }, SWEEP.everyMs)
@@ -133,10 +140,26 @@ export async function buildBff(
   }
 }
 
+/** In small bites, as long as there is more: anybody can begin logins faster than one bite a sweep. */
+async function sweepExpired(store: SessionStore, now: number, idleSeconds: number): Promise<void> {
+  for (let bite = 0; bite < SWEEP.bites; bite++) {
+    const deleted = await store.deleteExpired(now, idleSeconds, SWEEP.limit)
+    if (deleted < SWEEP.limit) return
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** Requests under way may take this long; a stream has no end, and the rest must be closed too. */
+const FINISH_MS = 20_000
+
 /** Stops accepting and waits for the requests under way; idle connections end at once. */
 function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve())
+    const late = setTimeout(() => server.closeAllConnections(), FINISH_MS)
+    server.close(() => {
+      clearTimeout(late)
+      resolve()
+    })
     server.closeIdleConnections()
   })
 }

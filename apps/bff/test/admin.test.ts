@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { replace } from '@audience-bridge/testkit/config-copy.ts'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
-import { problemOf } from '@audience-bridge/testkit/visitor.ts'
 import { USERS } from '@audience-bridge/testkit/users.ts'
+import { problemOf } from '@audience-bridge/testkit/visitor.ts'
 
 interface Explained {
   text: string

@@ -13,6 +13,9 @@ const P = '/api/v1/analytics'
 
 /** Targets as they stand in the request line. */
 const AMBIGUOUS = [
+  // `/admin;a=1` is `/admin` to servers that cut path parameters off.
+  `${P}/a;v=1`,
+  `${P}/a%3bv=1`,
   `${P}/../../crud/projects`,
   `${P}/..`,
   `${P}/./workflows`,
@@ -82,7 +85,6 @@ const PLAIN: [string, string][] = [
   [`${P}/a%25b`, `${P}/a%25b`],
   [`${P}/...`, `${P}/...`],
   [`${P}/.hidden`, `${P}/.hidden`],
-  [`${P}/a;v=1`, `${P}/a;v=1`],
   [`${P}/a:b@c,d`, `${P}/a:b@c,d`],
   [`${P}/`, `${P}/`],
   [`${P}/?x`, `${P}/?x`],

@@ -61,10 +61,13 @@ function readUnusualPath(rawPath: string, query: string): ReadTarget {
   if (/%25[0-9A-Fa-f]{2}/.test(path)) return refuse('the path is encoded twice')
   // `%C0%AE` is `.` to a lenient decoder, and any other charset makes another text of the bytes.
   if (!isUtf8(path)) return refuse('the path is not UTF-8')
+  // `/admin;a=1` is `/admin` to servers that cut path parameters off: it would pass by the route of
+  // `/admin` here and reach it there.
+  if (/;|%3B/.test(path)) return refuse('the path holds a path parameter')
   for (const segment of path.split('/')) {
-    // `..;x` is `..` to servers that cut path parameters off first; `..%20`, `..%23` and `..%3F` are
-    // to those that trim, or read a fragment or query out of what they decoded.
-    const bare = segment.split(/;|%(?:20|23|3B|3F)/, 1)[0]
+    // `..%20`, `..%23` and `..%3F` are `..` to servers that trim, or read a fragment or query out of
+    // what they decoded.
+    const bare = segment.split(/%(?:20|23|3F)/, 1)[0]
     if (bare === '.' || bare === '..') return refuse('the path holds a dot segment')
   }
   return { kind: 'path', path, query }

@@ -72,6 +72,7 @@ export function compiled(text: string, index: number, methods?: Method[]): Compi
       auth: 'session',
       streaming: false,
       preserve_path: false,
+      serves_pages: false,
       ...(methods === undefined ? {} : { methods }),
     },
     pattern: pattern(text),

@@ -37,12 +37,29 @@ const NEVER_FORWARDED = new Set([
 const IDENTITY_PREFIXES = [
   'x-user',
   'x-original-',
-  'x-auth-',
-  'x-authenticated-',
+  'x-auth',
+  'x-apigateway-',
+  'x-consumer-',
+  'x-pomerium-',
+  'x-vouch-',
+  'x-envoy-',
+  'x-jwt',
+  'x-id-token',
+  'x-identity',
+  'x-account',
+  'x-role',
+  'x-group',
+  'x-scope',
+  'x-sub',
+  'x-tenant',
+  'x-org',
+  'x-client-',
+  'impersonate-',
+  'oidc-',
+  'ssl-client-',
   'x-session-',
   'x-forwarded-',
   'x-real-ip',
-  'x-client-cert',
   'x-ssl-client-',
   'x-webauth-',
   'remote-',
@@ -150,6 +167,14 @@ function nominatedBy(raw: readonly string[]): ReadonlySet<string> | undefined {
   return names
 }
 
+const ORIGIN_WIDE = new Set([
+  'alt-svc',
+  // It would tell the browser to forget our own cookies and storage.
+  'clear-site-data',
+  'service-worker-allowed',
+  'strict-transport-security',
+])
+
 /** By which a backend reports the scope that a call needed; for our events, not for the browser. */
 export const REQUIRED_SCOPE_HEADER = 'x-required-scope'
 
@@ -159,6 +184,8 @@ export interface ReturnHead {
   location: (value: string) => string | undefined
   /** The answer belongs to a session. */
   private: boolean
+  /** The route serves pages of ours (`serves_pages`): they may run scripts in our origin. */
+  pages: boolean
 }
 
 /** The head for the browser from the backend's head. */
@@ -175,8 +202,9 @@ export function returnHeaders(raw: readonly string[], back: ReturnHead): string[
     if (lower.startsWith('access-control-')) continue
     // A backend that sets our cookie could fix or steal the session.
     if (lower === 'set-cookie' && isOurCookie(value, back.cookies)) continue
-    // It would tell the browser to forget our own cookies and storage.
-    if (lower === 'clear-site-data' || lower === 'x-correlation-id') continue
+    // What a backend says of the whole origin is the gateway's to say: HSTS, other ports, and a
+    // service worker that would see every request of every page.
+    if (ORIGIN_WIDE.has(lower) || lower === 'x-correlation-id') continue
     if (lower === REQUIRED_SCOPE_HEADER) continue
     if (lower === 'location' || lower === 'content-location') {
       const rewritten = back.location(value)
@@ -189,6 +217,10 @@ export function returnHeaders(raw: readonly string[], back: ReturnHead): string[
   // An answer made for one user must not be served to the next from a shared cache. To the backend
   // the request had an `Authorization`, so that `max-age` alone did not let a shared cache keep it
   // (RFC 9111 §3.5); the browser's request has none.
+  // A backend's HTML would run in our origin, with every user's session at hand: whoever breaks one
+  // backend would have them all. It is shown without scripts and without the origin.
+  if (!back.pages)
+    out.push('Content-Security-Policy', 'sandbox', 'X-Content-Type-Options', 'nosniff')
   if (back.private && !SHARING_SAID.test(cacheControl)) out.push('Cache-Control', 'private')
   return out
 }

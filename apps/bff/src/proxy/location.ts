@@ -11,7 +11,9 @@ export function rewriteLocation(value: string, baseUrl: string, route: CompiledR
   if (url === null || url.origin !== base.origin) return value
   if (!value.startsWith('/') && !URL.canParse(value)) return value
   const rest = url.search + url.hash
-  return `${publicPath(url.pathname, base, route) ?? url.pathname}${rest}`
+  const path = publicPath(url.pathname, base, route) ?? url.pathname
+  // `//evil.example/x` would be another host to the browser.
+  return `${path.replace(/^\/{2,}/, '/')}${rest}`
 }
 
 /** The public path of an upstream path under a route that ends in `*`, or undefined. */

@@ -9,6 +9,7 @@ import {
   obtainToken,
   refuse,
 } from './authorize.ts'
+import type { Callers } from './callers.ts'
 import type { Exchange } from './exchange.ts'
 import { forward, hasBody } from './forward.ts'
 import { rejectionBy, scopeChallenge } from './rejection.ts'
@@ -21,11 +22,12 @@ import type { UpstreamAnswer, UpstreamResponse, Upstreams } from './upstream.ts'
  */
 export interface PipelineDeps extends AuthorizeDeps {
   upstreams: Upstreams
+  callers: Callers
   log: Logger
 }
 
 export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<void> {
-  const authorized = await authorizeOrExcuse(deps, exchange)
+  const authorized = await orExcuse(deps, exchange, () => authorize(deps, exchange))
   exchange.decisionMs = performance.now() - exchange.startedAt
   if (authorized.kind === 'refused') {
     const { code, detail, more } = authorized
@@ -34,6 +36,19 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
     }
     return sendProblem(exchange, code, detail, more)
   }
+  const caller = exchange.session?.ticket.id ?? exchange.req.socket.remoteAddress ?? ''
+  const leave = deps.callers.enter(caller)
+  if (leave === undefined) {
+    return sendProblem(
+      exchange,
+      'OVERLOADED',
+      'too many of your requests are under way; let some end',
+      {
+        headers: { 'Retry-After': '1' },
+      },
+    )
+  }
+  exchange.res.once('close', leave)
   const abort = new AbortController()
   exchange.res.once('close', () => {
     if (!exchange.res.writableFinished) abort.abort()
@@ -46,9 +61,14 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
   return finish(deps, exchange, answer)
 }
 
-async function authorizeOrExcuse(deps: PipelineDeps, exchange: Exchange): Promise<Authorized> {
+/** A store that is away is a 503 of its own, never a missing session. */
+async function orExcuse(
+  deps: PipelineDeps,
+  exchange: Exchange,
+  ask: () => Promise<Authorized>,
+): Promise<Authorized> {
   try {
-    return await authorize(deps, exchange)
+    return await ask()
   } catch (cause) {
     if (!(cause instanceof StoreUnavailable)) throw cause
     exchange.storeFault = cause.message
@@ -61,6 +81,16 @@ async function authorizeOrExcuse(deps: PipelineDeps, exchange: Exchange): Promis
     })
   }
 }
+
+/**
+ * Refusals of the second token that say more than the backend's 401: the IdP has ended the login
+ * and the backend knew it first, or somebody is away.
+ */
+const SPEAKS_FOR_ITSELF = new Set<ProblemCode>([
+  'SESSION_EXPIRED',
+  'IDP_UNAVAILABLE',
+  'STORE_UNAVAILABLE',
+])
 
 /**
  * A backend refused our token: once more with a new one, if the request can be repeated; then the
@@ -77,15 +107,14 @@ async function tokenRejected(
   // A token that was minted just now is no staler than the next one would be.
   const worthRetrying = token !== undefined && deps.now() - token.mintedAt >= 1
   if (worthRetrying && !hasBody(exchange)) {
-    const renewed = await obtainToken(deps, exchange, token)
+    // Whatever comes of it, this answer is not forwarded: its connection is wanted back.
+    first.body.on('error', () => {}).resume()
+    const renewed = await orExcuse(deps, exchange, () => obtainToken(deps, exchange, token))
     if (renewed.kind === 'authorized') {
       const second = await forward(deps.upstreams, exchange, renewed.credentials, signal)
-      first.body.on('error', () => {}).resume()
       if (second.kind !== 'response' || second.status !== 401) return finish(deps, exchange, second)
       answer = second
-    } else if (renewed.code === 'SESSION_EXPIRED') {
-      // The IdP has ended the login, and the backend knew it first.
-      first.body.on('error', () => {}).resume()
+    } else if (SPEAKS_FOR_ITSELF.has(renewed.code)) {
       return sendProblem(exchange, renewed.code, renewed.detail, renewed.more)
     }
   }

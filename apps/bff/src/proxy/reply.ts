@@ -21,6 +21,7 @@ export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamRe
         ? undefined
         : rewriteLocation(value, base.href, route),
     private: exchange.session !== undefined,
+    pages: route?.route.serves_pages === true,
   })
   headers.push('X-Correlation-ID', exchange.correlationId)
   for (const [name, value] of Object.entries(corsHeaders(req.headers.origin, config.corsOrigins))) {

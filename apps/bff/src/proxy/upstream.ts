@@ -34,7 +34,6 @@ export type UpstreamAnswer =
   | { kind: 'aborted' }
 
 const CONNECT_TIMEOUT_MS = 5_000
-const CONNECTIONS = 256
 /** undici counts in whole seconds; shorter limits have a timer of their own. */
 const COARSE_MS = 5_000
 const LATE = new Error('no response head in time')
@@ -76,7 +75,8 @@ export class Upstreams {
     let pool = this.#pools.get(origin)
     if (pool === undefined) {
       pool = new Pool(origin, {
-        connections: CONNECTIONS,
+        // No limit: behind one, the slow uploads of a few would make everybody wait (see callers.ts).
+        connections: null,
         connect: { timeout: CONNECT_TIMEOUT_MS },
         keepAliveTimeout: 30_000,
         pipelining: 1,

@@ -26,6 +26,7 @@ export async function buildRoutes(
     serverFactory,
     genReqId: (req) => correlationIdFrom(req.headers['x-correlation-id']),
     bodyLimit: 64 * 1024,
+    routerOptions: { maxParamLength: 128 },
     clientErrorHandler: refuseMalformed,
   })
   app.addContentTypeParser(

@@ -124,7 +124,8 @@ export class Sessions {
   touch(session: Session): void {
     const now = this.#clock()
     session.seenAt = now
-    if (now - session.touchedAt < TOUCH_SECONDS) return
+    const every = Math.min(TOUCH_SECONDS, this.#limits().idleSeconds / 4)
+    if (now - session.touchedAt < every) return
     session.touchedAt = now
     // Losing one touch shortens an idle limit by a minute; the request must not wait for it.
     this.#store.touchSession(session.ticket.id, now).catch(() => {})

@@ -86,6 +86,11 @@ export class Fleet {
     const signal = Promise.withResolvers<void>()
     process.on('SIGINT', () => signal.resolve())
     process.on('SIGTERM', () => signal.resolve())
+    // A closed terminal or a dropped connection: nobody is left to stop the processes.
+    process.on('SIGHUP', () => signal.resolve())
+    process.on('uncaughtException', (cause) => {
+      this.#died.resolve(`the launcher failed: ${cause.message}`)
+    })
     const death = await Promise.race([signal.promise, this.#died.promise])
     if (typeof death === 'string') process.stderr.write(`bridge up: ${death}\n`)
     await this.stop()
@@ -120,6 +125,8 @@ export class Fleet {
       detached: true,
     })
     const file = createWriteStream(join(logDirectory, `${name}.log`), { flags: 'a', mode: 0o600 })
+    // A full disk costs the log, not the system.
+    file.on('error', () => {})
     const member: Member = {
       name,
       child,

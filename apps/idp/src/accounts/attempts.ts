@@ -25,9 +25,13 @@ export interface Attempts {
 export function createAttempts(clock: Clock): Attempts {
   const windows = new Map<string, { failures: number; endsAt: number }>()
 
-  const windowFor = (key: string, now: number) => {
+  const live = (key: string, now: number) => {
     const current = windows.get(key)
-    if (current !== undefined && current.endsAt > now) return current
+    return current !== undefined && current.endsAt > now ? current : undefined
+  }
+  const open = (key: string, now: number) => {
+    const current = live(key, now)
+    if (current !== undefined) return current
     const fresh = { failures: 0, endsAt: now + WINDOW_SECONDS }
     windows.delete(key)
     windows.set(key, fresh)
@@ -41,16 +45,22 @@ export function createAttempts(clock: Clock): Attempts {
   return {
     begin(username, address) {
       const now = clock()
-      const counted = [
-        { window: windowFor(`pair\n${username}\n${address}`, now), limit: LIMITS.pair },
-        { window: windowFor(`username\n${username}`, now), limit: LIMITS.username },
-        { window: windowFor(`address\n${address}`, now), limit: LIMITS.address },
+      const keys = [
+        { key: `pair\n${username}\n${address}`, limit: LIMITS.pair },
+        { key: `username\n${username}`, limit: LIMITS.username },
+        { key: `address\n${address}`, limit: LIMITS.address },
       ]
-      const full = counted.filter(({ window, limit }) => window.failures >= limit)
+      const full = keys.flatMap(({ key, limit }) => {
+        const window = live(key, now)
+        return window !== undefined && window.failures >= limit ? [window] : []
+      })
+      // A refused guess opens no window: else whoever is limited could push the windows out by
+      // guessing at thousands of names, and begin anew.
       if (full.length > 0) {
-        const ends = Math.max(...full.map(({ window }) => window.endsAt))
+        const ends = Math.max(...full.map(({ endsAt }) => endsAt))
         return { kind: 'limited', retryAfterSeconds: Math.max(1, ends - now) }
       }
+      const counted = keys.map(({ key }) => ({ window: open(key, now) }))
       for (const { window } of counted) window.failures++
       return {
         kind: 'allowed',
