@@ -42,7 +42,7 @@ export async function addServiceCommand(args: string[]): Promise<number> {
   const before = findIn(sources, process.env)
   const added = applyPatches(sources, addServicePatches(config, service))
   // What the new service needs besides, and nothing that was amiss before.
-  const ours = newIn(findIn(added, process.env), before)
+  const ours = newIn(findIn(added, process.env), before).filter(({ kind }) => kind === 'broken')
   const names = new Set(ours.map(({ code, found }) => `${code} ${found}`))
   const { sources: after, left } = mend(added, process.env, ({ code, found }) =>
     names.has(`${code} ${found}`),
