@@ -38,7 +38,7 @@ test('every fault of every file is listed at once, with place, mend and patch: e
   ])
   assert.deepEqual(
     findings.map(({ patch }) => patch?.edits[0]?.op),
-    ['rename', 'rename', 'set', undefined],
+    ['rename', 'rename', undefined, undefined],
   )
 })
 
