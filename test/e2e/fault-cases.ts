@@ -27,6 +27,8 @@ export interface FaultCase {
   breaks: Edits | ((world: FaultWorld) => void | Promise<void>)
   /** `mend`: by `bridge mend CODE --write`; otherwise as an administrator would do it. */
   heals: 'mend' | Edits | ((world: FaultWorld) => void | Promise<void>)
+  /** How it was healed, in words, where that is no edit of the files. */
+  remedy?: string
   /** The request that fails; default: GET /api/echo/ok. */
   request?: (world: FaultWorld) => Promise<Seen>
   /** The files are malformed: what was in force goes on. */
@@ -194,6 +196,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'backend expects another audience',
+    remedy: 'writing the same audience in the backend’s settings',
     code: 'backend_audience_differs',
     breaks: (world) => rejecting({ ...agreeing(world), resource: `${ECHO_AUDIENCE}/` })(world),
     heals: listening,
@@ -218,6 +221,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'backend trusts another issuer',
+    remedy: 'writing the IdP’s issuer in the backend’s settings',
     code: 'backend_issuer_differs',
     breaks: rejecting({
       resource: ECHO_AUDIENCE,
@@ -227,6 +231,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: "backend's keys are stale after rotation",
+    remedy: 'letting the backend read the keys again',
     code: 'backend_keys_stale',
     breaks: (world) =>
       rejecting(agreeing(world), {
@@ -236,6 +241,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'clocks differ by more than the tolerance',
+    remedy: 'a right clock',
     code: 'clocks_differ',
     breaks: (world) =>
       rejecting(agreeing(world), { date: new Date(Date.now() - 600_000).toUTCString() })(world),
@@ -270,6 +276,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: "session's grant older than the scope it needs",
+    remedy: 'visiting `login_url` once; nobody types a password',
     code: 'grant_too_old',
     breaks: {
       'BFF/config/settings.yaml': (text) =>
@@ -305,6 +312,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'IdP unreachable',
+    remedy: 'bringing the IdP back',
     code: 'idp_unreachable',
     breaks: (world) => {
       process.kill(world.system.pids.idp, 'SIGSTOP')
@@ -317,6 +325,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'session store unreachable',
+    remedy: 'bringing the store back',
     code: 'store_unreachable',
     breaks: (world) => {
       storeLock = new DatabaseSync(join(world.system.data, 'bff/sessions.sqlite'))
@@ -337,6 +346,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'upstream timed out',
+    remedy: 'a backend that answers in time',
     code: 'upstream_timeout',
     breaks: ({ echo }) => {
       echo.respond = () => {}
@@ -369,6 +379,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'origin not allowed',
+    remedy: 'adding the origin to `cors.allow_origins`',
     code: 'origin_not_allowed',
     breaks: () => {},
     heals: settings('session:\n', 'cors:\n  allow_origins: [https://app.example]\n\nsession:\n'),
@@ -389,6 +400,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'CSRF token missing',
+    remedy: 'sending the session’s `csrf_token` as `X-CSRF-Token`',
     code: 'csrf_token_missing',
     breaks: () => {},
     heals: async (world) => {
@@ -430,6 +442,7 @@ export const FAULTS: FaultCase[] = [
   },
   {
     name: 'refresh token revoked or expired',
+    remedy: 'one sign-in',
     code: 'grant_ended',
     breaks: (world) => {
       const path = join(world.system.data, 'idp/users.yaml')

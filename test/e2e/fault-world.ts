@@ -118,25 +118,33 @@ export async function ask(
   return { status: response.status, code: await explainedCode(world, id), id }
 }
 
-/** The code of the first broken link as the BFF explains it; undefined when none is. */
-export async function explainedCode(world: FaultWorld, id: string): Promise<string | undefined> {
-  const token = readFileSync(world.adminToken, 'utf8').trim()
-  const response = await fetch(`${world.system.bff}/admin/explain/${id}`, {
+/** What the BFF explains of a request; `text` is what `bridge explain` prints. */
+export async function explained(
+  { system, adminToken }: FaultWorld,
+  id: string,
+): Promise<{ text: string; broken?: { code: string } } | undefined> {
+  const token = readFileSync(adminToken, 'utf8').trim()
+  const response = await fetch(`${system.bff}/admin/explain/${id}`, {
     headers: { authorization: `Bearer ${token}` },
   })
-  const explained = (await response.json()) as { broken?: { code: string } }
-  return response.ok ? explained.broken?.code : undefined
+  const answer = (await response.json()) as { text: string; broken?: { code: string } }
+  return response.ok ? answer : undefined
+}
+
+/** The code of the first broken link; undefined when none is. */
+export async function explainedCode(world: FaultWorld, id: string): Promise<string | undefined> {
+  return (await explained(world, id))?.broken?.code
 }
 
 /** What `bridge explain` prints. */
-export async function explained(world: FaultWorld, id: string): Promise<string> {
+export async function explainedByCommand(world: FaultWorld, id: string): Promise<string> {
   return (await runBridge(world, ['explain', id, ...live(world)])).stdout
 }
 
 /** What `bridge verify` prints. */
-export async function verified(world: FaultWorld): Promise<string> {
+export async function verified(world: FaultWorld, ...format: '--json'[]): Promise<string> {
   const { stdout, stderr } = await runBridge(world, [
-    ...['verify', ...live(world), '--json', '--cookie-file', world.cookieFile],
+    ...['verify', ...live(world), ...format, '--cookie-file', world.cookieFile],
   ])
   return stdout + stderr
 }

@@ -3,9 +3,11 @@ import { test } from 'node:test'
 import { editConfig } from '@audience-bridge/testkit/config-copy.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
 import { FAULTS, type FaultCase } from './fault-cases.ts'
+import { compareFaults, compareVerify, type FaultSection, settle } from './fault-page.ts'
 import {
   ask,
   explained,
+  explainedByCommand,
   type FaultWorld,
   runBridge,
   type Seen,
@@ -22,12 +24,23 @@ import {
 test('every fault is named and its mend heals it, without restart and without sign-out', async (t) => {
   const world = await startFaultWorld(t)
   assert.equal((await ask(world)).status, 200, 'the system works before anything is broken')
+  await t.test('bridge explain prints what the BFF explains', async () => {
+    const { id } = await ask(world, '/api/nowhere')
+    const printed = await explainedByCommand(world, id)
+    assert.equal(printed, `${(await explained(world, id))?.text}\n`)
+    assert.ok(printed.includes('[route_missing]'))
+  })
+  const healthy = await verified(world)
+  let broken = ''
   const restore = snapshotConfig(world)
+  const sections: FaultSection[] = []
   for (const fault of FAULTS) {
     await t.test(fault.name, async () => {
       try {
         await breakIt(world, fault)
-        await (fault.refused ? seeRefused(world, fault) : seeNamed(world, fault))
+        const printed = await (fault.refused ? seeRefused : seeNamed)(world, fault)
+        sections.push(sectionOf(world, fault, printed))
+        if (fault.code === 'audience_differs') broken ||= await verified(world)
         await seeOffline(world, fault)
         await healIt(world, fault)
         await seeStatus(world, fault, 200)
@@ -38,7 +51,23 @@ test('every fault is named and its mend heals it, without restart and without si
       }
     })
   }
+  await t.test('the pages show what was printed', () => {
+    compareFaults(sections)
+    compareVerify(settle(world, healthy), settle(world, broken))
+  })
 })
+
+function sectionOf(world: FaultWorld, fault: FaultCase, printed: string): FaultSection {
+  const { name, offline, heals, remedy } = fault
+  const healed =
+    remedy ?? (heals === 'mend' ? `\`bridge mend ${offline} --write\`` : 'the mend above')
+  return {
+    name,
+    command: fault.refused ? 'verify' : 'explain',
+    printed: settle(world, printed),
+    healed,
+  }
+}
 
 const requestOf = ({ request }: FaultCase) => request ?? ((world: FaultWorld) => ask(world))
 
@@ -48,24 +77,27 @@ async function breakIt(world: FaultWorld, { breaks }: FaultCase): Promise<void> 
 }
 
 /** The files are malformed: `verify` says so, and what was in force goes on. */
-async function seeRefused(world: FaultWorld, fault: FaultCase): Promise<void> {
+async function seeRefused(world: FaultWorld, fault: FaultCase): Promise<string> {
   const said = await until(`verify names ${fault.code}`, async () => {
-    const output = await verified(world)
+    const output = await verified(world, '--json')
     return output.includes(fault.code) && output
   })
   assert.ok(said.includes('"refused": true'))
   assert.equal((await requestOf(fault)(world)).status, 200, 'what was in force goes on')
+  const { config } = JSON.parse(said) as { config: { faults: string[] } }
+  return `The files on disk are refused; what was in force goes on:\n  ${config.faults.join('\n  ')}`
 }
 
 /** A request fails; `explain` and `verify` name why. */
-async function seeNamed(world: FaultWorld, fault: FaultCase): Promise<void> {
+async function seeNamed(world: FaultWorld, fault: FaultCase): Promise<string> {
   const { id } = await seeStatus(world, fault, fault.code)
   const [said, walked] = await Promise.all([
-    explained(world, id),
-    fault.notWalked ? fault.code : verified(world),
+    explained(world, id).then((explanation) => explanation?.text ?? ''),
+    fault.notWalked ? fault.code : verified(world, '--json'),
   ])
   assert.ok(said.includes(`[${fault.code}]`), `explain names it:\n${said}`)
   assert.ok(walked.includes(fault.code), `verify names it:\n${walked}`)
+  return said
 }
 
 async function seeOffline(world: FaultWorld, { offline }: FaultCase): Promise<void> {
