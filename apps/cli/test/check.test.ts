@@ -68,6 +68,14 @@ test('what cannot be read is said not to be judged', (t) => {
   assert.match(stdout, /what is expected of a token by crud_service is not judged/)
 })
 
+test('faults of the IdP leave its links open, and it is said', (t) => {
+  const { status, stdout } = workplace(t, {
+    'IdP/config/clients.yaml': replace('first_party', 'frist_party'),
+  }).bridge('check')
+  assert.equal(status, 1)
+  assert.match(stdout, /note: the IdP's links are judged once its files are sound\n/)
+})
+
 test('a configuration that is not there: exit 2, and what to give', (t) => {
   const { status, stderr } = workplace(t).bridge('check', '--config', 'Elsewhere')
   assert.equal(status, 2)

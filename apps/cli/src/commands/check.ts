@@ -60,7 +60,9 @@ function notJudged({ config, sources }: ReadConfig): string[] {
   return [
     ...(sources.idp === undefined
       ? ["the IdP's links are not judged: its files are not readable here (idp_config_dir)"]
-      : []),
+      : config.idp === undefined
+        ? ["the IdP's links are judged once its files are sound"]
+        : []),
     ...(unread.length === 0
       ? []
       : [
