@@ -55,6 +55,17 @@ test('a person reads the place, what it stops, and how to mend it, without colou
   assert.match(stdout, /\n1 broken link; bridge mend --all shows the change that mends it\.\n/)
 })
 
+test('what nothing leads to at the IdP is noted, and no fault', (t) => {
+  const { status, stdout } = workplace(t, {
+    'IdP/config/settings.yaml': replace('implies: [api.read', 'implies: [ghost, api.read'),
+  }).bridge('check')
+  assert.equal(status, 0)
+  assert.match(
+    stdout,
+    /note: scope "application\.all" implies "ghost", which scope_mappings do not map/,
+  )
+})
+
 test('what cannot be read is said not to be judged', (t) => {
   const place = workplace(t, {
     'BFF/config/settings.yaml': replace('idp_config_dir: ../../IdP/config\n', ''),

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { resolve } from 'node:path'
+import { findDeadEnds } from '@audience-bridge/chain/dead-ends.ts'
 import { systemClock } from '@audience-bridge/kit/clock.ts'
 import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
 import { createLive, type Live, type LiveStatus, type Reading } from '@audience-bridge/kit/live.ts'
@@ -12,7 +13,6 @@ import { registerClients } from './clients.ts'
 import type { ConfigReading, IdpConfig } from './config/config.ts'
 import { sendJson, sendProblem } from './http.ts'
 import { openKeys, publicKeys } from './keys.ts'
-import { findBrokenLinks } from './links.ts'
 import { ownTokenVerifier } from './own-token.ts'
 import { createService, type Ground, type Service, versionOf } from './service.ts'
 import { siteOf } from './site.ts'
@@ -141,5 +141,5 @@ async function readService(
     inForce?.version === version
       ? inForce
       : await createService(ground, { version, token: settings.token, clients: registered })
-  return { value, faults: findBrokenLinks(settings, clients) }
+  return { value, faults: findDeadEnds(settings, clients) }
 }

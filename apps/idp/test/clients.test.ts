@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import test from 'node:test'
+import { findDeadEnds } from '@audience-bridge/chain/dead-ends.ts'
 import { exportJWK, generateKeyPair } from 'jose'
 import * as oidc from 'openid-client'
 import { registerClients } from '../src/clients.ts'
-import { findBrokenLinks } from '../src/links.ts'
 import { beginLogin, claimsOf, discover, tokenRequest } from './relying-party.ts'
 import { ANALYTICS, CRUD, SECRET, startIdp } from './start-idp.ts'
 
@@ -194,7 +194,7 @@ test('broken links are warnings', async (t) => {
     scopes: ['openid', 'unknown'],
     allowed_audiences: ['x'],
   }
-  const broken = findBrokenLinks(
+  const broken = findDeadEnds(
     { token: { ...idp.settings.token, audience_mappings: { scope_mappings: mappings } } },
     { c: client, off: { ...client, enabled: false } },
   )

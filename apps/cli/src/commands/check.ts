@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { BridgeConfig } from '@audience-bridge/chain/bridge-config.ts'
 import { type Finding, findingsOf } from '@audience-bridge/chain/check.ts'
+import { findDeadEnds } from '@audience-bridge/chain/dead-ends.ts'
 import { listOf } from '@audience-bridge/chain/judge.ts'
 import { wideScopes, wideScopeText } from '@audience-bridge/chain/wide-scopes.ts'
 import { type ReadConfig, readConfig, readSources, textsOf } from '../files/config-sources.ts'
@@ -23,13 +24,18 @@ export async function checkCommand(args: string[]): Promise<number> {
   const read = readConfig(readSources(values.config, process.env), process.env)
   const findings = findingsOf(read.config, read.faults)
   const wide = read.config === undefined ? [] : wideScopes(read.config)
+  const idp = read.config?.idp
+  const deadEnds = idp === undefined ? [] : findDeadEnds(idp.settings, idp.clients)
 
   if (values.json) {
-    const warnings = wide.map((scope) => ({ code: 'wide_scope', ...scope }))
+    const warnings = [
+      ...wide.map((scope) => ({ code: 'wide_scope', text: wideScopeText(scope), ...scope })),
+      ...deadEnds.map((text) => ({ code: 'dead_end', text })),
+    ]
     print(JSON.stringify({ healthy: findings.length === 0, findings, warnings }, null, 2))
   } else if (values.sarif) {
     print(JSON.stringify(sarifOf(findings, textsOf(read.sources)), null, 2))
-  } else print(report(read, findings, wide.map(wideScopeText)))
+  } else print(report(read, findings, [...wide.map(wideScopeText), ...deadEnds]))
   return findings.length === 0 ? DONE : FAULTS_FOUND
 }
 

@@ -3,6 +3,9 @@ import { applyEdits } from '@audience-bridge/chain/edit.ts'
 import { FINDING_CODES } from '@audience-bridge/chain/finding-codes.ts'
 import type { Patch } from '@audience-bridge/chain/patch.ts'
 
+/** Each is a reading of a whole file; a review of more reads none of them. */
+const MOST_FIXES = 200
+
 /** A log of one run in SARIF 2.1.0 (OASIS), as code hosts show it beside the lines of a change. */
 export function sarifOf(findings: readonly Finding[], texts: ReadonlyMap<string, string>) {
   const codes = [...new Set(findings.map(({ code }) => code))].sort()
@@ -23,7 +26,9 @@ export function sarifOf(findings: readonly Finding[], texts: ReadonlyMap<string,
           },
         },
         columnKind: 'utf16CodeUnits',
-        results: findings.map((finding) => resultOf(finding, codes, texts)),
+        results: findings.map((finding, i) =>
+          resultOf(finding, codes, i < MOST_FIXES ? texts : new Map()),
+        ),
       },
     ],
   }

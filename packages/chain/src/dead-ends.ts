@@ -1,24 +1,17 @@
-import {
-  audiencesOf,
-  OIDC_SCOPES,
-  reachableScopes,
-} from '@audience-bridge/chain/audience-policy.ts'
-import type { IdpClients } from '@audience-bridge/chain/idp-clients.ts'
-import type { IdpSettings } from '@audience-bridge/chain/idp-settings.ts'
+import { audiencesOf, OIDC_SCOPES, reachableScopes } from './audience-policy.ts'
+import type { IdpClients } from './idp-clients.ts'
+import type { IdpSettings } from './idp-settings.ts'
 
 /**
- * The broken links of a well-formed configuration, one sentence each: what was found, and what it
- * will cause. They are warnings: the tokens they concern are refused, everything else works.
+ * What the IdP's files allow and nothing leads to, one sentence each: what was found, and what it
+ * will cause. No route need be concerned; the tokens in question are refused, all else works.
  */
-export function findBrokenLinks(
-  { token }: Pick<IdpSettings, 'token'>,
-  clients: IdpClients,
-): string[] {
+export function findDeadEnds({ token }: Pick<IdpSettings, 'token'>, clients: IdpClients): string[] {
   const mappings = token.audience_mappings.scope_mappings
   const mapped = new Set(mappings.flatMap(({ audiences }) => audiences))
   const known = new Set(mappings.map(({ scope }) => scope))
 
-  const broken = mappings.flatMap(({ scope, implies }) =>
+  const found = mappings.flatMap(({ scope, implies }) =>
     implies
       .filter((implied) => !known.has(implied))
       .map((implied) => `scope "${scope}" implies "${implied}", which scope_mappings do not map`),
@@ -27,14 +20,14 @@ export function findBrokenLinks(
     if (!client.enabled) continue
     for (const audience of client.allowed_audiences) {
       if (!mapped.has(audience)) {
-        broken.push(
+        found.push(
           `client "${clientId}" allows audience "${audience}", which no scope is mapped to: no token can carry it`,
         )
       }
     }
     for (const scope of client.scopes) {
       if (!OIDC_SCOPES.has(scope) && !known.has(scope)) {
-        broken.push(
+        found.push(
           `client "${clientId}" may ask for scope "${scope}", which scope_mappings do not map: it leads to no audience`,
         )
       }
@@ -46,11 +39,11 @@ export function findBrokenLinks(
     )
     for (const audience of client.allowed_audiences) {
       if (mapped.has(audience) && !reachable.has(audience)) {
-        broken.push(
+        found.push(
           `client "${clientId}" allows audience "${audience}", but none of its scopes is mapped to it`,
         )
       }
     }
   }
-  return broken
+  return found
 }
