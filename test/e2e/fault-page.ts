@@ -32,6 +32,10 @@ export function settle({ system, echo }: FaultWorld, text: string): string {
     )
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '2026-11-24T09:30:00.000Z')
     .replace(/\b\d+ s (old|ago)/g, '12 s $1')
+    .replace(
+      /token: (?:kept|minted), (.*?)(?:, minted 12 s ago)?$/gm,
+      'token: kept, $1, minted 12 s ago',
+    )
     .replace(/version [0-9a-f]{12}/g, 'version 0123456789ab')
     .replace(/(clock is) \d+ s/g, '$1 600 s')
     .trimEnd()

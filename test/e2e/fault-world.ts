@@ -13,6 +13,7 @@ import {
 import { type Echo, startEcho } from '@audience-bridge/testkit/echo.ts'
 import { type System, startSystem } from '@audience-bridge/testkit/system.ts'
 import type { Visitor } from '@audience-bridge/testkit/visitor.ts'
+import { until } from '@audience-bridge/testkit/wait.ts'
 
 /** The whole system with one more service, an echo backend, and a member's session of yesterday. */
 export interface FaultWorld {
@@ -79,16 +80,33 @@ const FILES: ConfigFile[] = [
   'IdP/config/clients.yaml',
 ]
 
-/** @returns what puts the files back as they are now. */
-export function snapshotConfig({ system }: FaultWorld): () => void {
+/** @returns what puts the files back as they are now, and waits until they are in force. */
+export async function snapshotConfig(world: FaultWorld): Promise<() => Promise<void>> {
+  const { system } = world
+  const inForce = await versions(world)
   const paths = FILES.map((file) => join(system.config, file))
   const texts = paths.map((path) => readFileSync(path, 'utf8'))
-  return () => {
+  return async () => {
     for (const [i, path] of paths.entries()) {
       const text = texts[i] ?? ''
       if (readFileSync(path, 'utf8') !== text) writeFileSync(path, text)
     }
+    await until('the files of before', async () => (await versions(world)) === inForce)
   }
+}
+
+/** The versions in force at BFF and IdP; undefined while one of them does not answer. */
+async function versions({ system, adminToken }: FaultWorld): Promise<string | undefined> {
+  const token = readFileSync(adminToken, 'utf8').trim()
+  const reports = [`${system.bff}/admin/config`, `${system.idp}/health/config`].map(async (url) => {
+    const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
+    const { version, refused } = (await response.json()) as { version: string; refused: boolean }
+    return refused ? 'refused' : version
+  })
+  return Promise.all(reports).then(
+    (found) => found.join(' '),
+    () => undefined,
+  )
 }
 
 /** Writes the visitor's cookie where `bridge verify --cookie-file` reads it. */

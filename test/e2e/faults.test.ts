@@ -32,7 +32,7 @@ test('every fault is named and its mend heals it, without restart and without si
   })
   const healthy = await verified(world)
   let broken = ''
-  const restore = snapshotConfig(world)
+  const restore = await snapshotConfig(world)
   const sections: FaultSection[] = []
   for (const fault of FAULTS) {
     await t.test(fault.name, async () => {
@@ -47,7 +47,7 @@ test('every fault is named and its mend heals it, without restart and without si
         assert.equal((await ask(world)).status, 200, 'the session of before still works')
       } finally {
         // What one case leaves must not be the next one's fault.
-        restore()
+        await restore()
       }
     })
   }

@@ -122,8 +122,7 @@ function failureFrom(cause: unknown, signal: AbortSignal): UpstreamAnswer & { id
   if (typeof code === 'string' && INVALID_ANSWER.has(code)) {
     return { kind: 'invalid', reason: `${code}: ${reason}` }
   }
-  if (typeof code === 'string' && TLS_FAILURE.test(code))
-    return { kind: 'tls', reason: `${code}: ${reason}` }
+  if (typeof code === 'string' && TLS_FAILURE.test(code)) return { kind: 'tls', reason: code }
   const idle = cause instanceof errors.SocketError || code === 'ECONNRESET' || code === 'EPIPE'
   return {
     kind: 'unreachable',
