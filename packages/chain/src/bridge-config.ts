@@ -39,6 +39,8 @@ export interface BridgeConfig {
   backends: Readonly<Record<string, BackendSettings>>
   compiled: readonly CompiledRoute[]
   table: RouteTable
+  /** The name of a file, as faults and patches have it. */
+  nameOf(file: ConfigFile): string
   placeOf(file: ConfigFile, path: KeyPath): Place
   /** A scalar as the file writes it, templates and all. */
   textOf(file: ConfigFile, path: KeyPath): string | undefined
@@ -102,6 +104,7 @@ export function readBridgeConfig(
       ),
       compiled: compiled.routes,
       table: compiled.table,
+      nameOf: (file) => (documents.get(file) ?? settings).file,
       placeOf: (file, path) => (documents.get(file) ?? settings).placeOf(path),
       textOf: (file, path) => documents.get(file)?.textOf(path),
       nearestService: remembered((name) => nearest(name, services)),

@@ -19,6 +19,8 @@ export type KeyPath = readonly (string | number)[]
 
 /** A configuration file read against its schema. */
 export interface ConfigDocument<T> {
+  /** Its name, as faults print it. */
+  file: string
   /** Undefined exactly when a fault was found. */
   value: T | undefined
   faults: Fault[]
@@ -39,6 +41,7 @@ export function readDocument<T>(
   schema: z.ZodType<T>,
   env: Environment,
 ): ConfigDocument<T> {
+  const { file } = source
   const places = new LinePlaces(source)
   const placeAt = (offset: number): Place => places.at(offset)
   let nodes: Document | undefined
@@ -55,7 +58,7 @@ export function readDocument<T>(
   const plain = readPlainValue(source.text, env, plainValue)
   if (plain !== undefined) {
     const sound = schema.safeParse(plain.value)
-    if (sound.success) return { value: sound.data, faults: [], placeOf, textOf }
+    if (sound.success) return { value: sound.data, faults: [], file, placeOf, textOf }
   }
 
   const document = parse()
@@ -66,13 +69,14 @@ export function readDocument<T>(
   const refused = (found: readonly Fault[]) => ({
     value: undefined,
     faults: hideSecrets(found, source.text),
+    file,
     placeOf,
     textOf,
   })
   if (faults.length > 0) return refused(faults)
 
   const parsed = schema.safeParse(dropNulls(document.toJS()) ?? {}, { reportInput: true })
-  if (parsed.success) return { value: parsed.data, faults: [], placeOf, textOf }
+  if (parsed.success) return { value: parsed.data, faults: [], file, placeOf, textOf }
   return refused(schemaFaults(parsed.error, schema, document, placeAt))
 }
 

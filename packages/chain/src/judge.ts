@@ -40,7 +40,7 @@ export function broken(
 }
 
 export function patchOf(config: BridgeConfig, file: ConfigFile, edits: readonly Edit[]): Patch {
-  return { file: config.placeOf(file, []).file, edits }
+  return { file: config.nameOf(file), edits }
 }
 
 /** The scopes, audience and mint of a route that forwards a token of ours, with the IdP's side. */

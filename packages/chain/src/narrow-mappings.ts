@@ -54,7 +54,7 @@ export function narrowMappings(
   return {
     items: found.map(({ edit: _, ...item }) => item),
     patch: {
-      file: config.placeOf('idp_settings', []).file,
+      file: config.nameOf('idp_settings'),
       // From the end: a removed item moves those behind it.
       edits: found.map(({ edit }) => edit).reverse(),
     },

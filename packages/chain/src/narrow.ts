@@ -247,5 +247,5 @@ function patchFor(config: BridgeConfig, service: string, needed: readonly string
     const last = Object.keys(v1).length === 1
     edits.push({ op: 'remove', path: last ? ['service_tokens'] : ['service_tokens', service] })
   }
-  return { file: config.placeOf('settings', []).file, edits }
+  return { file: config.nameOf('settings'), edits }
 }

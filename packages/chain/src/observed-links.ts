@@ -60,7 +60,7 @@ const judgeOrigin: JudgeObserved = (config, { origin }) => {
     at: config.placeOf('settings', ['cors', 'allow_origins']),
     mend: `add ${origin.origin} to cors.allow_origins, if its pages may act for our users`,
     patch: {
-      file: config.placeOf('settings', []).file,
+      file: config.nameOf('settings'),
       edits: [{ op: 'append', path: ['cors', 'allow_origins'], value: origin.origin }],
     },
   })
@@ -320,7 +320,7 @@ function scopeMissing(
     at: config.placeOf('settings', ['service_scopes', service]),
     mend: `set service_scopes.${service} to "${value}"`,
     patch: {
-      file: config.placeOf('settings', []).file,
+      file: config.nameOf('settings'),
       edits: [{ op: 'set', path: ['service_scopes', service], value }],
     },
   })

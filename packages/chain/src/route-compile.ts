@@ -12,7 +12,7 @@ export function compileRoutes(
   document: ConfigDocument<BffRoutes>,
 ): { routes: CompiledRoute[]; table: RouteTable; faults: Fault[] } {
   const faults: Fault[] = []
-  const { file: name } = document.placeOf([])
+  const { file: name } = document
   const fault = (
     code: string,
     path: KeyPath,

@@ -10,7 +10,7 @@ export function settingsFaults(
   document: ConfigDocument<BffSettings>,
 ): Fault[] {
   const faults: Fault[] = []
-  const { file } = document.placeOf([])
+  const { file } = document
   const fault = (
     code: string,
     path: KeyPath,
