@@ -31,7 +31,7 @@ try {
     command_ms: best(5, () => {
       const run = spawnSync(
         process.execPath,
-        [join(ROOT, 'apps/cli/src/main.ts'), 'check', '--config', directory, '--json'],
+        [join(ROOT, 'scripts/bridge.mjs'), 'check', '--config', directory, '--json'],
         { encoding: 'utf8' },
       )
       if (run.status !== 0) throw new Error(`check exits ${run.status}: ${run.stdout}${run.stderr}`)
