@@ -88,6 +88,21 @@ test('logout', async (t) => {
     assert.equal(anonymous.status, 302)
   })
 
+  await t.test('a form gets 303 whatever it accepts, a request for JSON 200', async () => {
+    for (const [accept, status] of [
+      ['*/*', 303],
+      ['application/json', 200],
+    ] as const) {
+      const visitor = await gateway.signedIn()
+      const response = await visitor.fetch('/auth/logout', {
+        method: 'POST',
+        headers: { accept },
+        body: new URLSearchParams({ csrf_token: await visitor.csrfToken() }),
+      })
+      assert.equal(response.status, status, accept)
+    }
+  })
+
   await t.test('ends the session, its tokens and its grant', async () => {
     const visitor = await gateway.signedIn()
     assert.equal((await visitor.fetch(PATH)).status, 200)

@@ -61,7 +61,7 @@ export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
         writeCookie(loggedOutName, '1', { maxAgeSeconds: LOGGED_OUT_SECONDS }),
       ])
       .header('cache-control', 'no-store')
-    return wantsHtml(request.headers.accept)
+    return navigates(request)
       ? reply.redirect(logoutUrl, 303)
       : reply.send({ logout_url: logoutUrl })
   }
@@ -84,6 +84,13 @@ export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
     app.post(path, post)
     app.get(path, get)
   }
+}
+
+/** A form is followed to where it leads; a program that asks for JSON is told the address. */
+function navigates({ headers }: FastifyRequest): boolean {
+  if (wantsHtml(headers.accept)) return true
+  const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true
+  return form && headers.accept?.includes('application/json') !== true
 }
 
 const text = (value: string | string[] | undefined) =>
