@@ -4,7 +4,7 @@ import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import { SILENT_LOGIN, wouldAskMore } from '../login/reauthorize.ts'
 import type { ProblemMore } from '../problems.ts'
 import { readCookie } from '../session/cookie.ts'
-import { csrfFault } from '../session/csrf.ts'
+import { csrfFault, requestOrigin } from '../session/csrf.ts'
 import type { ServiceToken } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { UserAssertion } from '../tokens/assertion.ts'
@@ -87,12 +87,7 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
   exchange.subjectRoles = session.user.roles
 
   const fault = csrfFault(
-    {
-      method: exchange.method,
-      origin: req.headers.origin,
-      fetchSite: headerText(req.headers['sec-fetch-site']),
-      token: headerText(req.headers['x-csrf-token']),
-    },
+    requestOrigin(exchange.method, req.headers),
     session.ticket.csrf,
     config.trustedOrigins,
   )
@@ -252,6 +247,3 @@ async function authorizeBearer(deps: AuthorizeDeps, exchange: Exchange): Promise
       )
   }
 }
-
-const headerText = (value: string | string[] | undefined) =>
-  typeof value === 'string' ? value : undefined

@@ -9,7 +9,7 @@ import { z } from 'zod'
 import { type BffConfig, hashToken } from '../config.ts'
 import { explainObservation } from '../explain/observe.ts'
 import { readCookie } from '../session/cookie.ts'
-import { csrfFault } from '../session/csrf.ts'
+import { csrfFault, requestOrigin } from '../session/csrf.ts'
 import type { RouteDeps } from './deps.ts'
 
 const recentQuery = z.strictObject({
@@ -141,15 +141,8 @@ async function requireAdmin(deps: RouteDeps, request: FastifyRequest): Promise<v
   if (!found.session.user.roles.includes('admin')) {
     throw new ProblemError('ADMIN_REQUIRED', 'this needs the role "admin"')
   }
-  const token = request.headers['x-csrf-token']
-  const site = request.headers['sec-fetch-site']
   const fault = csrfFault(
-    {
-      method: request.method,
-      origin: request.headers.origin,
-      fetchSite: typeof site === 'string' ? site : undefined,
-      token: typeof token === 'string' ? token : undefined,
-    },
+    requestOrigin(request.method, request.headers),
     found.session.ticket.csrf,
     config.trustedOrigins,
   )

@@ -1,7 +1,7 @@
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { readCookie, writeCookie } from '../session/cookie.ts'
-import { csrfFault, originFault } from '../session/csrf.ts'
+import { csrfFault, originFault, requestOrigin } from '../session/csrf.ts'
 import type { RouteDeps } from './deps.ts'
 import { escapeHtml, sendPage, wantsHtml } from './page.ts'
 
@@ -23,12 +23,8 @@ export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
     )
     const { sessionName, loggedOutName, domain } = config.cookies
     let logoutUrl = home
-    const sender = {
-      method: request.method,
-      origin: request.headers.origin,
-      fetchSite: text(request.headers['sec-fetch-site']),
-      token: text(request.headers['x-csrf-token']) ?? formField(request.body, 'csrf_token'),
-    }
+    const head = requestOrigin(request.method, request.headers)
+    const sender = { ...head, token: head.token ?? formField(request.body, 'csrf_token') }
     // SameSite=Lax keeps the cookie away from another site's form, so that no session is found; the
     // answer to the form would delete the cookie all the same.
     const foreign = originFault(sender, config.trustedOrigins)
@@ -92,9 +88,6 @@ function navigates({ headers }: FastifyRequest): boolean {
   const form = headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true
   return form && headers.accept?.includes('application/json') !== true
 }
-
-const text = (value: string | string[] | undefined) =>
-  typeof value === 'string' ? value : undefined
 
 function formField(body: unknown, name: string): string | undefined {
   return body instanceof URLSearchParams && body.getAll(name).length === 1

@@ -10,6 +10,23 @@ export interface RequestOrigin {
   token: string | undefined
 }
 
+/** Reads it from a request's head; a field that came twice is none. */
+export function requestOrigin(
+  method: string,
+  headers: NodeJS.Dict<string | string[]>,
+): RequestOrigin {
+  const one = (name: string) => {
+    const value = headers[name]
+    return typeof value === 'string' ? value : undefined
+  }
+  return {
+    method,
+    origin: one('origin'),
+    fetchSite: one('sec-fetch-site'),
+    token: one('x-csrf-token'),
+  }
+}
+
 /**
  * Whether an unsafe request with a session proves that our own page sent it.
  *
