@@ -67,7 +67,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${IDP}/{accounts,adapter}/*.ts`, [KIT]],
   // A reading lists the faults of the clients and their secrets with those of the files.
   [`${IDP}/config/*.ts`, [`${IDP}/clients.ts`, CHAIN, KIT]],
-  [`${IDP}/provider.ts`, [`${IDP}/interactions/*.ts`, CHAIN, KIT]],
+  [`${IDP}/provider*.ts`, [`${IDP}/{adapter,interactions}/*.ts`, CHAIN, KIT]],
   [`${IDP}/*.ts`, [CHAIN, CONTRACTS, KIT]],
 
   [`${ANALYTICS}/main.ts`, [`${ANALYTICS}/**`, CHAIN, KIT, RESOURCE_SERVER]],

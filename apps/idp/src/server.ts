@@ -17,9 +17,6 @@ import { ownTokenVerifier } from './own-token.ts'
 import { createService, type Ground, type Service, versionOf } from './service.ts'
 import { siteOf } from './site.ts'
 
-/** For how long a refresh token that was just rotated is taken once more. */
-const REFRESH_GRACE_SECONDS = 10
-
 export interface IdpOptions extends IdpConfig {
   log: Logger
   /** Reads the configuration's files again; without it the IdP keeps to what it started with. */
@@ -52,7 +49,6 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
   const accounts = await openAccounts(resolve(settings.accounts.users), log)
   const store = openSqliteStore(resolve(settings.store.path), {
     now: () => Date.now() / 1000,
-    graceSeconds: (model) => (model === 'RefreshToken' ? REFRESH_GRACE_SECONDS : 0),
   })
   const ground: Ground = {
     ...{ site, keys, store, accounts, log },

@@ -12,12 +12,9 @@ type OpenStore = (t: TestContext, options: StoreOptions) => ModelStore
 function storeContract(name: string, open: OpenStore): void {
   test(`the ${name} store`, async (t) => {
     let now = 1000
-    const store = open(t, {
-      now: () => now,
-      graceSeconds: (model) => (model === 'RefreshToken' ? 10 : 0),
-    })
+    const store = open(t, { now: () => now })
     const codes = store.adapter('AuthorizationCode')
-    const refresh = store.adapter('RefreshToken')
+    const refresh = store.adapter('RefreshToken', 10)
     const sessions = store.adapter('Session')
 
     await t.test('keeps models apart by kind and finds them whole', async () => {
@@ -63,6 +60,15 @@ function storeContract(name: string, open: OpenStore): void {
       await assert.rejects(refresh.consume('late'), { name: 'AlreadyConsumed' })
     })
 
+    await t.test('lets a name be claimed once until it expires', async () => {
+      assert.equal(store.claim('client\njti', now + 60), true)
+      assert.equal(store.claim('client\njti', now + 60), false)
+      assert.equal(store.claim('client\nanother', now + 60), true)
+      now += 60
+      assert.equal(store.claim('client\njti', now + 60), true)
+      assert.equal(store.claim('client\njti', now + 60), false)
+    })
+
     await t.test('removes a grant with its models of one kind', async () => {
       await refresh.upsert('a', { jti: 'a', grantId: 'gone' }, 60)
       await refresh.upsert('b', { jti: 'b', grantId: 'stays' }, 60)
@@ -93,7 +99,7 @@ test('the SQLite file', async (t) => {
   t.after(() => rmSync(dir, { recursive: true }))
   const path = join(dir, 'idp.sqlite')
   let now = 1000
-  const options = { now: () => now, graceSeconds: () => 0 }
+  const options = { now: () => now }
   const store = openSqliteStore(path, options)
 
   await t.test('holds no usable refresh token and is for its owner alone', async () => {

@@ -23,6 +23,11 @@ export const idpSettingsSchema = z.strictObject({
     access_token_seconds: z.int().min(5).max(3600).default(600),
     /** Life of a refresh token in seconds; each rotation starts anew. */
     refresh_token_seconds: z.int().min(60).default(86_400),
+    /**
+     * For how many seconds a refresh token that was just used is taken once more, from the same
+     * client, which lost the answer; 0 for never. Any other reuse ends the login.
+     */
+    refresh_reuse_seconds: z.int().min(0).max(60).default(10),
     /** How long a login lasts at most, in seconds, however often its tokens are refreshed. */
     login_seconds: z.int().min(60).default(604_800),
     /** The audience of a token for which nobody named a resource. */

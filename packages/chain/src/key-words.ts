@@ -78,6 +78,7 @@ export const KEY_WORDS: Readonly<Record<string, Readonly<Record<string, string>>
     'server.issuer': 'The `iss` of every token, with its path.',
     'token.access_token_seconds': 'Life of every access token in seconds.',
     'token.refresh_token_seconds': 'Life of a refresh token in seconds; each rotation starts anew.',
+    'token.refresh_reuse_seconds': 'For how many seconds a refresh token that was just used is taken once more, from the same client, which lost the answer; 0 for never. Any other reuse ends the login.',
     'token.login_seconds': 'How long a login lasts at most, in seconds, however often its tokens are refreshed.',
     'token.default_audience': 'The audience of a token for which nobody named a resource.',
     'token.audience_mappings.scope_mappings': 'A token may carry an audience only when a granted scope, or one it implies, leads there.',

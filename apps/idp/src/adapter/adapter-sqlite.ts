@@ -45,18 +45,18 @@ export function openSqliteStore(path: string, options: StoreOptions): ModelStore
   const database = open(path)
   const statements = prepare(database)
 
-  const adapter = (model: string): ModelAdapter => {
+  const adapter = (model: string, reuseSeconds = 0): ModelAdapter => {
     const keyOf = (id: string) =>
       CREDENTIALS.has(model) ? createHash('sha256').update(id).digest('base64url') : id
-    const grace = options.graceSeconds(model)
 
     const revive = (row: Record<string, unknown> | undefined, id?: string) => {
       if (row === undefined) return undefined
       const stored = JSON.parse(String(row.payload)) as StoredModel
       if (id !== undefined && CREDENTIALS.has(model)) stored.jti = id
       const uses = Number(row.uses)
-      const inGrace = uses === 1 && Number(row.used_at) >= options.now() - grace
-      if (uses > 0 && !(grace > 0 && inGrace)) stored.consumed = Math.floor(Number(row.used_at))
+      const inGrace = uses === 1 && Number(row.used_at) >= options.now() - reuseSeconds
+      if (uses > 0 && !(reuseSeconds > 0 && inGrace))
+        stored.consumed = Math.floor(Number(row.used_at))
       return stored
     }
 
@@ -91,8 +91,8 @@ export function openSqliteStore(path: string, options: StoreOptions): ModelStore
           model,
           id: keyOf(id),
           now,
-          most: grace > 0 ? 2 : 1,
-          since: now - grace,
+          most: reuseSeconds > 0 ? 2 : 1,
+          since: now - reuseSeconds,
         })
         // The attack: two requests that present one code at the same moment, both of which found it unused.
         if (Number(changes) === 0) throw new AlreadyConsumed()
@@ -105,7 +105,17 @@ export function openSqliteStore(path: string, options: StoreOptions): ModelStore
       },
     }
   }
-  return { adapter, close: () => database.close() }
+  return {
+    adapter,
+    claim(id, expiresAt) {
+      const now = options.now()
+      const row = { model: 'Claim', id: createHash('sha256').update(id).digest('base64url') }
+      const { changes } = statements.claim.run({ ...row, now, expires_at: expiresAt })
+      statements.sweep.run({ now, limit: SWEEP_ROWS })
+      return Number(changes) === 1
+    },
+    close: () => database.close(),
+  }
 }
 
 function open(path: string): DatabaseSync {
@@ -132,6 +142,10 @@ function prepare(database: DatabaseSync) {
       ON CONFLICT (model, id) DO UPDATE SET
         payload = excluded.payload, grant_id = excluded.grant_id, uid = excluded.uid,
         user_code = excluded.user_code, expires_at = excluded.expires_at`),
+    claim: database.prepare(`
+      INSERT INTO models (model, id, payload, expires_at) VALUES (:model, :id, '', :expires_at)
+      ON CONFLICT (model, id) DO UPDATE SET expires_at = excluded.expires_at
+        WHERE models.expires_at <= :now`),
     sweep: database.prepare(`
       DELETE FROM models WHERE (model, id) IN
         (SELECT model, id FROM models WHERE expires_at <= :now LIMIT :limit)`),

@@ -44,18 +44,19 @@ export class AlreadyConsumed extends Error {
 }
 
 export interface ModelStore {
-  adapter(model: string): ModelAdapter
+  /**
+   * @param reuseSeconds for how many seconds after its use a one-time model of this kind is taken
+   *   once more; 0 for never. The reason: a client whose connection broke, or that died, while the
+   *   answer with the new refresh token was under way holds only the old one. It may repeat once,
+   *   soon; everything else is a replay.
+   */
+  adapter(model: string, reuseSeconds?: number): ModelAdapter
+  /** True for the first who claims `id`; false for everybody else until `expiresAt`. Atomic. */
+  claim(id: string, expiresAt: number): boolean
   close(): void
 }
 
 export interface StoreOptions {
   /** Seconds since the epoch, with fractions. */
   now(): number
-  /**
-   * For how many seconds after its use a model of this kind is taken once more; 0 for never.
-   *
-   * The reason: a client whose connection broke while the answer with the new refresh token was
-   * under way holds only the old one. It may repeat once, soon; everything else is a replay.
-   */
-  graceSeconds(model: string): number
 }
