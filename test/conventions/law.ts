@@ -151,7 +151,7 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
     [
       `${BFF}/{main,server}.ts`,
       `${BFF}/proxy/*.ts`,
-      `${IDP}/{server,http}.ts`,
+      `${IDP}/{listener,http}.ts`,
       `${CLI}/up/preflight.ts`,
       TESTKIT,
     ],

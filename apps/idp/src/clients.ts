@@ -1,6 +1,6 @@
 import { reachableScopes } from '@audience-bridge/chain/audience-policy.ts'
 import type { IdpClient, IdpClients } from '@audience-bridge/chain/idp-clients.ts'
-import type { ScopeMapping } from '@audience-bridge/chain/idp-settings.ts'
+import type { IdpSettings, ScopeMapping } from '@audience-bridge/chain/idp-settings.ts'
 import { readSecret } from '@audience-bridge/kit/secret.ts'
 import type { JWK } from 'jose'
 
@@ -18,6 +18,9 @@ export interface ClientRegistration {
   client_secret?: string
   jwks?: { keys: JWK[] }
   jwks_uri?: string
+  tls_client_auth_subject_dn?: string
+  tls_client_auth_san_dns?: string
+  tls_client_auth_san_uri?: string
   token_endpoint_auth_method: IdpClient['token_endpoint_auth_method']
   grant_types: string[]
   response_types: 'code'[]
@@ -35,13 +38,14 @@ export interface RegisteredClient {
 export function registerClients(
   clients: IdpClients,
   mappings: readonly ScopeMapping[],
+  tls?: IdpSettings['server']['tls'],
 ): { registered: Map<string, RegisteredClient>; faults: string[] } {
   const registered = new Map<string, RegisteredClient>()
   const faults: string[] = []
   for (const [clientId, client] of Object.entries(clients)) {
     if (!client.enabled) continue
     try {
-      registered.set(clientId, register(clientId, client, mappings))
+      registered.set(clientId, register(clientId, client, mappings, tls))
     } catch (cause) {
       faults.push(cause instanceof Error ? cause.message : `client "${clientId}" cannot be read`)
     }
@@ -54,6 +58,7 @@ function register(
   clientId: string,
   client: IdpClient,
   mappings: readonly ScopeMapping[],
+  tls: IdpSettings['server']['tls'],
 ): RegisteredClient {
   const signsIn = client.grant_types.includes('authorization_code')
   return {
@@ -65,7 +70,7 @@ function register(
     },
     registration: {
       client_id: clientId,
-      ...credentials(clientId, client),
+      ...credentials(clientId, client, tls),
       token_endpoint_auth_method: client.token_endpoint_auth_method,
       grant_types: [...client.grant_types],
       response_types: signsIn ? ['code'] : [],
@@ -78,20 +83,63 @@ function register(
   }
 }
 
+type Credentials = Pick<
+  ClientRegistration,
+  | 'client_secret'
+  | 'jwks'
+  | 'jwks_uri'
+  | 'tls_client_auth_subject_dn'
+  | 'tls_client_auth_san_dns'
+  | 'tls_client_auth_san_uri'
+>
+
 function credentials(
   clientId: string,
   client: IdpClient,
-): Pick<ClientRegistration, 'client_secret' | 'jwks' | 'jwks_uri'> {
-  if (client.token_endpoint_auth_method === 'private_key_jwt') {
-    if (client.jwks !== undefined) return { jwks: client.jwks as { keys: JWK[] } }
-    if (client.jwks_uri !== undefined) return { jwks_uri: client.jwks_uri }
-    throw new Error(`client "${clientId}" uses private_key_jwt: give it jwks or jwks_uri`)
+  tls: IdpSettings['server']['tls'],
+): Credentials {
+  const method = client.token_endpoint_auth_method
+  if (method === 'client_secret_basic' || method === 'client_secret_post') {
+    return { client_secret: secretOf(clientId, client.client_secret) }
   }
-  if (client.client_secret === undefined) {
+  if (method !== 'private_key_jwt' && tls?.client_certificates !== true) {
+    throw new Error(`client "${clientId}" uses ${method}: set server.tls.client_certificates`)
+  }
+  if (method === 'tls_client_auth') {
+    if (tls?.client_ca_file === undefined) {
+      throw new Error(`client "${clientId}" uses ${method}: set server.tls.client_ca_file`)
+    }
+    return subjectOf(clientId, client)
+  }
+  if (client.jwks !== undefined && client.jwks_uri === undefined) {
+    return { jwks: client.jwks as { keys: JWK[] } }
+  }
+  if (client.jwks_uri !== undefined && client.jwks === undefined) {
+    return { jwks_uri: client.jwks_uri }
+  }
+  throw new Error(`client "${clientId}" uses ${method}: give it jwks or jwks_uri`)
+}
+
+/** What the certificate of a client must say: one thing, so that nobody wonders which of two counts. */
+function subjectOf(clientId: string, client: IdpClient): Credentials {
+  const names = [
+    'tls_client_auth_subject_dn',
+    'tls_client_auth_san_dns',
+    'tls_client_auth_san_uri',
+  ] as const
+  const [name, ...others] = names.filter((key) => client[key] !== undefined)
+  if (name === undefined || others.length > 0) {
+    throw new Error(`client "${clientId}" uses tls_client_auth: give it one of ${names.join(', ')}`)
+  }
+  return { [name]: client[name] }
+}
+
+function secretOf(clientId: string, secret: string | undefined): string {
+  if (secret === undefined) {
     throw new Error(`client "${clientId}" has no client_secret: give it one, or set enabled: false`)
   }
   try {
-    return { client_secret: readSecret(client.client_secret) }
+    return readSecret(secret)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : 'the secret cannot be read'
     throw new Error(`client "${clientId}": ${reason}`, { cause })

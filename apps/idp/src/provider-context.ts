@@ -18,6 +18,7 @@ export interface ProviderDeps {
   accounts: Accounts
   verify: VerifyOwnToken
   audit: Audit
+  clientCertificates: boolean
 }
 
 /** What the parts of the provider share. */

@@ -10,6 +10,12 @@ import type { Site } from './site.ts'
  */
 export const LOGIN_RESOURCE = 'urn:audience-bridge:login'
 
+export const CLIENT_AUTH_METHODS = [
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+] as const
+
 /** The life of a model in seconds. A token bound to a resource knows its own. */
 const tokenLife = (seconds: number) => {
   return (
@@ -22,7 +28,6 @@ const tokenLife = (seconds: number) => {
 export function providerSettings(site: Site, tokens: IdpSettings['token'], keys: Keys) {
   return {
     clientDefaults: { id_token_signed_response_alg: 'ES256' as const },
-    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const,
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] as const },
     responseTypes: ['code'] as const,
     claims: CLAIMS,
@@ -60,7 +65,8 @@ export function providerSettings(site: Site, tokens: IdpSettings['token'], keys:
     // addresses come from the administrator's file alone, and name services of the same network.
     fetch: (url: string | URL | Request, options: RequestInit & { dispatcher?: unknown } = {}) => {
       const { dispatcher: _, ...ours } = options
-      return globalThis.fetch(url, ours)
+      // The attack: an address that may be called by https alone sends us on to one that may not.
+      return globalThis.fetch(url, { redirect: 'error', ...ours })
     },
   }
 }

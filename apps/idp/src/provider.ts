@@ -12,6 +12,7 @@ import { EXCHANGE_GRANT, type SubjectResult } from './exchange.ts'
 import { type InteractionDriver, interactionDriver } from './interactions/driver.ts'
 import { providerPages } from './interactions/provider-pages.ts'
 import { useDefaults } from './provider-answers.ts'
+import { followPublishedKeys } from './provider-client-keys.ts'
 import { consentPolicy, loadGrant } from './provider-consent.ts'
 import type { Context, ProviderDeps } from './provider-context.ts'
 import {
@@ -21,7 +22,8 @@ import {
   resourceServer,
 } from './provider-grants.ts'
 import { claimOnce, endReplayedGrants } from './provider-replay.ts'
-import { LOGIN_RESOURCE, providerSettings } from './provider-settings.ts'
+import { CLIENT_AUTH_METHODS, LOGIN_RESOURCE, providerSettings } from './provider-settings.ts'
+import { CERTIFICATE_METHODS, clientCertificates } from './provider-tls.ts'
 import { splitScope } from './resources.ts'
 import { subjectReader } from './subject.ts'
 import { createTokenPolicy } from './token-policy.ts'
@@ -105,10 +107,12 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
 async function registerAll(provider: Provider, clientIds: Iterable<string>): Promise<void> {
   const faults: string[] = []
   for (const clientId of clientIds) {
-    await provider.Client.find(clientId).catch((cause: unknown) => {
+    const client = await provider.Client.find(clientId).catch((cause: unknown) => {
       const reason = cause instanceof errors.OIDCProviderError ? cause.error_description : undefined
       faults.push(`client "${clientId}" cannot be registered: ${reason ?? cause}`)
+      return undefined
     })
+    if (client !== undefined) followPublishedKeys(client)
   }
   if (faults.length > 0) throw new Error(faults.join('\n'))
 }
@@ -124,6 +128,10 @@ function configurationOf(context: Context): Configuration {
       ({ registration }) => registration as unknown as ClientMetadata,
     ),
     ...providerSettings(site, tokens, context.keys),
+    clientAuthMethods: [
+      ...CLIENT_AUTH_METHODS,
+      ...(context.clientCertificates ? CERTIFICATE_METHODS : []),
+    ],
     scopes: policy.scopes,
     pkce: { required: () => true },
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
@@ -165,6 +173,7 @@ function configurationOf(context: Context): Configuration {
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
+      mTLS: clientCertificates(context.clientCertificates),
       userinfo: { enabled: false },
       clientCredentials: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { resolve } from 'node:path'
 import { findDeadEnds } from '@audience-bridge/chain/dead-ends.ts'
 import { systemClock } from '@audience-bridge/kit/clock.ts'
@@ -13,6 +13,7 @@ import { registerClients } from './clients.ts'
 import type { ConfigReading, IdpConfig } from './config/config.ts'
 import { sendJson, sendProblem } from './http.ts'
 import { openKeys, publicKeys } from './keys.ts'
+import { createListener } from './listener.ts'
 import { ownTokenVerifier } from './own-token.ts'
 import { createService, type Ground, type Service, versionOf } from './service.ts'
 import { siteOf } from './site.ts'
@@ -55,12 +56,14 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
     attempts: createAttempts(systemClock),
     verify: ownTokenVerifier(site.issuer, publicKeys(keys)),
     audit: createAudit(log),
+    clientCertificates: settings.server.tls?.client_certificates ?? false,
   }
 
   const first = await readService(ground, options)
   if (first.value === undefined) throw new Error(first.faults.join('\n'))
   for (const broken of first.faults) log.warn({ broken }, 'broken link')
 
+  const listener = createListener(settings.server.tls, (req, res) => answer(req, res))
   const { reread = () => ({ config: options, faults: [], files: [] }) } = options
   let { files } = reread()
   const live: Live<Service> = createLive<Service>({
@@ -69,9 +72,10 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
       const { config, faults, files: read } = reread()
       files = read
       if (config === undefined) return { value: undefined, faults }
+      listener.renew()
       return readService(ground, config, live.current())
     },
-    paths: () => files,
+    paths: () => [...files, ...listener.files],
     log,
   })
 
@@ -93,7 +97,7 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
     return live.current().handle(req, res, path.slice(site.base.length), correlationId)
   }
 
-  const server = createServer((req, res) => {
+  const answer = (req: IncomingMessage, res: ServerResponse) => {
     const correlationId = correlationIdFrom(req.headers['x-correlation-id'])
     res.setHeader('x-correlation-id', correlationId)
     if (site.secure) res.setHeader('strict-transport-security', 'max-age=31536000')
@@ -102,7 +106,8 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
       if (res.headersSent) return res.destroy()
       sendProblem(res, 'INTERNAL', 'the request failed; the log has the reason', correlationId)
     })
-  })
+  }
+  const { server } = listener
   return {
     server,
     issuer: site.issuer,
@@ -130,7 +135,7 @@ async function readService(
   inForce?: Service,
 ): Promise<Reading<Service>> {
   const mappings = settings.token.audience_mappings.scope_mappings
-  const { registered, faults } = registerClients(clients, mappings)
+  const { registered, faults } = registerClients(clients, mappings, settings.server.tls)
   if (faults.length > 0) return { value: undefined, faults }
   const version = versionOf(ground.keys, settings.token, registered)
   const value =

@@ -25,6 +25,8 @@ export interface Ground {
   attempts: Attempts
   verify: VerifyOwnToken
   audit: Audit
+  /** The listener asks for them. */
+  clientCertificates: boolean
   log: Logger
 }
 

@@ -47,7 +47,7 @@ async function startRace(t: TestContext, idp: TestIdp, model: string, many: numb
   const service = await createService(
     {
       ...{ site, keys, store, log, attempts: createAttempts(() => 0), audit: createAudit(log) },
-      accounts,
+      ...{ accounts, clientCertificates: false },
       verify: ownTokenVerifier(site.issuer, publicKeys(keys)),
     },
     {

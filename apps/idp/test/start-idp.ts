@@ -40,6 +40,8 @@ export interface StartOptions {
   /** Laid over the clients below, entry by entry. */
   clients?: Record<string, unknown>
   token?: Record<string, unknown>
+  /** `server.tls`: then the issuer is https. */
+  tls?: Record<string, unknown>
   /** Reuse a data directory and port: a restart. */
   dataDir?: string
   port?: number
@@ -56,9 +58,9 @@ export const PASSWORD = 'correct horse'
 export async function startIdp(t: TestContext, options: StartOptions = {}): Promise<TestIdp> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'idp-'))
   const port = options.port ?? (await freePort())
-  const origin = `http://localhost:${port}`
+  const origin = `${options.tls === undefined ? 'http' : 'https'}://localhost:${port}`
   const issuer = `${origin}/api/oidc`
-  const settings = testSettings(issuer, port, dataDir, options.token)
+  const settings = testSettings(issuer, port, dataDir, options)
   const clients = testClients(options.clients)
   const files = writeConfig(dataDir, settings, clients)
 
@@ -113,10 +115,10 @@ function testSettings(
   issuer: string,
   port: number,
   dataDir: string,
-  token: Record<string, unknown> = {},
+  { token = {}, tls }: Pick<StartOptions, 'token' | 'tls'>,
 ): IdpSettings {
   return idpSettingsSchema.parse({
-    server: { port, issuer },
+    server: { port, issuer, ...(tls === undefined ? {} : { tls }) },
     token: {
       audience_mappings: {
         scope_mappings: [

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { httpUrl, scopeToken } from './schema.ts'
+import { httpUrl, scopeToken, secureUrl } from './schema.ts'
 
 export const idpClientSchema = z.strictObject({
   /** A disabled client does not exist; its secret is not read. */
@@ -8,17 +8,32 @@ export const idpClientSchema = z.strictObject({
   client_secret: z.string().min(1).optional(),
   /** How the client proves itself at the token endpoint. */
   token_endpoint_auth_method: z
-    .enum(['client_secret_basic', 'client_secret_post', 'private_key_jwt'])
+    .enum([
+      'client_secret_basic',
+      'client_secret_post',
+      'private_key_jwt',
+      'tls_client_auth',
+      'self_signed_tls_client_auth',
+    ])
     .default('client_secret_basic'),
-  /** Public keys for `private_key_jwt`. */
+  /** Public keys for `private_key_jwt`; for `self_signed_tls_client_auth` with certificates (`x5c`). */
   jwks: z
     .strictObject({
       /** JWKs (RFC 7517). */
       keys: z.array(z.record(z.string(), z.unknown())),
     })
     .optional(),
-  /** Where these keys are published, in place of `jwks`. */
-  jwks_uri: httpUrl.optional(),
+  /**
+   * Where these keys are published, in place of `jwks`: https, or http on this machine. Kept as long
+   * as its answer allows, at least 60 s and at most 10 min; an unknown key is looked for at once.
+   */
+  jwks_uri: secureUrl.optional(),
+  /** For `tls_client_auth`: the certificate's subject as RFC 4514 writes it, `CN=bff,O=Example`. */
+  tls_client_auth_subject_dn: z.string().min(1).optional(),
+  /** For `tls_client_auth`, in place of the subject: a DNS name in the certificate. */
+  tls_client_auth_san_dns: z.string().min(1).optional(),
+  /** For `tls_client_auth`, in place of the subject: a URI in the certificate. */
+  tls_client_auth_san_uri: z.string().min(1).optional(),
   /** Ours: no consent page. */
   first_party: z.boolean().default(false),
   /** The ways in which it may obtain tokens. */

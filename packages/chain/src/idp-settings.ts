@@ -13,11 +13,32 @@ export const scopeMappingSchema = z.strictObject({
 
 /** `ServiceConfigs/IdP/config/settings.yaml`. */
 export const idpSettingsSchema = z.strictObject({
-  server: z.strictObject({
-    ...listenSchema,
-    /** The `iss` of every token, with its path. */
-    issuer: httpUrl,
-  }),
+  server: z
+    .strictObject({
+      ...listenSchema,
+      /** The `iss` of every token, with its path. */
+      issuer: httpUrl,
+      /** Listens by https; absent: by http, behind whatever ends TLS. */
+      tls: z
+        .strictObject({
+          /** The certificate and those above it (PEM). A changed file is taken over while running. */
+          cert_file: z.string().min(1),
+          /** Its private key (PEM). */
+          key_file: z.string().min(1),
+          /**
+           * Asks who connects for a certificate, for `tls_client_auth` and
+           * `self_signed_tls_client_auth`. A browser that has one then asks its user.
+           */
+          client_certificates: z.boolean().default(false),
+          /** Who issues the certificates of clients with `tls_client_auth` (PEM). */
+          client_ca_file: z.string().min(1).optional(),
+        })
+        .optional(),
+    })
+    .refine(({ tls, issuer }) => tls === undefined || issuer.startsWith('https:'), {
+      path: ['issuer'],
+      message: 'an https URL, as server.tls listens by https',
+    }),
   token: z.strictObject({
     /** Life of every access token in seconds. */
     access_token_seconds: z.int().min(5).max(3600).default(600),

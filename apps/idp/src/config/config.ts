@@ -41,7 +41,8 @@ export function readConfig(dir: string, env: Environment, inForce?: IdpSettings)
   const faults = [...settings.faults, ...clients.faults]
   if (clients.value !== undefined) {
     const mappings = settings.value?.token.audience_mappings.scope_mappings ?? []
-    faults.push(...registerClients(clients.value, mappings).faults)
+    const { tls } = settings.value?.server ?? {}
+    faults.push(...registerClients(clients.value, mappings, tls).faults)
   }
   return {
     config:
