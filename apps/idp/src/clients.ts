@@ -24,6 +24,7 @@ export interface ClientRegistration {
   token_endpoint_auth_method: IdpClient['token_endpoint_auth_method']
   grant_types: string[]
   response_types: 'code'[]
+  dpop_bound_access_tokens?: boolean
   redirect_uris: string[]
   post_logout_redirect_uris: string[]
   scope: string
@@ -72,6 +73,7 @@ function register(
       client_id: clientId,
       ...credentials(clientId, client, tls),
       token_endpoint_auth_method: client.token_endpoint_auth_method,
+      ...(client.dpop_bound_access_tokens ? { dpop_bound_access_tokens: true } : {}),
       grant_types: [...client.grant_types],
       response_types: signsIn ? ['code'] : [],
       redirect_uris: signsIn ? [...client.redirect_uris] : [],

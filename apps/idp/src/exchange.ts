@@ -33,6 +33,8 @@ export interface Subject {
   sid: string | undefined
   /** Seconds that the grant still lasts. */
   grantSeconds: number
+  /** The thumbprint of the key that the token is bound to (RFC 9449 §6). */
+  jkt: string | undefined
 }
 
 export type SubjectResult =
@@ -48,6 +50,8 @@ export interface ExchangePolicy {
   mappings: readonly ScopeMapping[]
   /** The audience of login tokens: the only ones that can be exchanged. */
   loginAudience: string
+  /** The thumbprint of the key that the request has proven. */
+  provenKey: string | undefined
 }
 
 export type ExchangeDecision =
@@ -88,6 +92,13 @@ export async function decideExchange(
     return refuse(
       'invalid_request',
       `subject_token was issued to another client than ${quote(policy.clientId)}`,
+    )
+  }
+  // The attack: who stole a bound token, and not its key, trades it in for one of his own.
+  if (subject.jkt !== undefined && subject.jkt !== policy.provenKey) {
+    return refuse(
+      'invalid_request',
+      'subject_token is bound to a key: send a DPoP proof made with that key',
     )
   }
   // The attack: a leaked token for one service becomes a token for every service.

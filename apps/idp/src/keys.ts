@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { calculateJwkThumbprint, type JWK } from 'jose'
@@ -50,6 +50,11 @@ export async function openKeys(path: string): Promise<Keys> {
   if (result.success) return result.data
   const places = result.error.issues.map((issue) => issue.path.join('.') || 'the document')
   throw new Error(`the key file ${path} is malformed at ${places.join(', ')}`)
+}
+
+/** 32 bytes for one purpose: the same as long as the cookie keys are, and of no use for another. */
+export function deriveSecret(keys: Keys, purpose: string): Buffer {
+  return createHmac('sha256', `${purpose}\n${keys.cookies[0]}`).digest()
 }
 
 /** What a verifier may know. */

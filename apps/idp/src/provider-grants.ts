@@ -8,6 +8,7 @@ import {
   type SubjectResult,
 } from './exchange.ts'
 import type { Context } from './provider-context.ts'
+import { claimProof, readProof } from './provider-dpop.ts'
 import type { Refusal } from './resources.ts'
 
 /* The grants that are ours and not the library's. */
@@ -24,13 +25,18 @@ export function registerExchange(
     async (ctx) => {
       const { client, params } = ctx.oidc
       const { clientId } = client
+      const proof = await readProof(provider, ctx)
       const allowed = policy.client(clientId)?.allowedAudiences ?? []
       const decision = await decideExchange(
         params,
-        { clientId, allowed, mappings, loginAudience: tokens.default_audience },
+        {
+          ...{ clientId, allowed, mappings, loginAudience: tokens.default_audience },
+          provenKey: proof?.thumbprint,
+        },
         readSubject,
       )
       if (decision.kind === 'refused') throw refusal(decision)
+      await claimProof(provider, ctx, proof)
 
       const { audience, scopes } = decision
       const { sub, grantId, sessionUid, sid, grantSeconds } = decision.subject
@@ -40,11 +46,12 @@ export function registerExchange(
         scope: scopes.join(' '),
         resourceServer: new provider.ResourceServer(audience, server),
       })
+      if (proof !== undefined) token.setThumbprint('jkt', proof.thumbprint)
       ctx.oidc.entity('AccessToken', token)
       ctx.body = {
         access_token: await token.save(),
         issued_token_type: ACCESS_TOKEN_TYPE,
-        token_type: 'Bearer',
+        token_type: token.tokenType,
         expires_in: token.expiration,
         scope: token.scope,
       }
@@ -62,6 +69,7 @@ export function registerMachineTokens({ provider: ready, policy, token: tokens }
     async (ctx) => {
       const { client, params } = ctx.oidc
       const { clientId } = client
+      const proof = await readProof(provider, ctx)
       const decision = decideMachineToken(params, {
         clientId,
         scopes: policy.client(clientId)?.scopes ?? [],
@@ -70,6 +78,7 @@ export function registerMachineTokens({ provider: ready, policy, token: tokens }
         defaultAudience: tokens.default_audience,
       })
       if (decision.kind === 'refused') throw refusal(decision)
+      await claimProof(provider, ctx, proof)
       const { audience, scopes } = decision
       const server = resourceServer(audience, scopes, tokens.access_token_seconds)
       const token = new provider.ClientCredentials({
@@ -77,10 +86,11 @@ export function registerMachineTokens({ provider: ready, policy, token: tokens }
         scope: scopes.join(' '),
         resourceServer: new provider.ResourceServer(audience, server),
       })
+      if (proof !== undefined) token.setThumbprint('jkt', proof.thumbprint)
       ctx.oidc.entity('ClientCredentials', token)
       ctx.body = {
         access_token: await token.save(),
-        token_type: 'Bearer',
+        token_type: token.tokenType,
         expires_in: token.expiration,
         scope: token.scope,
       }

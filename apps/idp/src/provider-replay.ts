@@ -30,11 +30,17 @@ export async function endGrant(provider: Provider, grantId: string | undefined):
 }
 
 /**
+ * The library remembers a proof for 300 s from its use, and takes one whose time is up to 300 s ahead:
+ * such a proof could be used again in the 300 s that follow.
+ */
+const AHEAD_SECONDS = 300
+
+/**
  * What may be used once (client assertions, DPoP proofs) is claimed by one write. The library looks
  * first and writes then, and would take a copy that comes at the same moment.
  */
 export function claimOnce(provider: Provider, store: ModelStore): void {
   const unique = async (issuer: string, jti: string, expiresAt: number) =>
-    store.claim(`${issuer}\n${jti}`, expiresAt)
+    store.claim(`${issuer}\n${jti}`, expiresAt + AHEAD_SECONDS)
   Object.defineProperty(provider.ReplayDetection, 'unique', { value: unique })
 }

@@ -15,6 +15,7 @@ import { useDefaults } from './provider-answers.ts'
 import { followPublishedKeys } from './provider-client-keys.ts'
 import { consentPolicy, loadGrant } from './provider-consent.ts'
 import type { Context, ProviderDeps } from './provider-context.ts'
+import { dpopFeature, proofVerifier, type VerifyProof } from './provider-dpop.ts'
 import {
   refusal,
   registerExchange,
@@ -40,6 +41,8 @@ export interface OidcCore {
   interactions: InteractionDriver
   /** The login behind an access token, as it stands now. */
   readSubject(token: string): Promise<SubjectResult>
+  /** Of requests to `/userinfo`. */
+  verifyProof: VerifyProof
 }
 
 /** @throws Error naming, a line each, the clients whose registration the library refuses. */
@@ -94,6 +97,7 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
       loginResource: LOGIN_RESOURCE,
     }),
     readSubject,
+    verifyProof: proofVerifier(provider, `${site.issuer}/userinfo`),
     handle: async (req: IncomingMessage & { originalUrl?: string }, res) => {
       const url = req.url ?? '/'
       req.originalUrl = url
@@ -172,7 +176,7 @@ function configurationOf(context: Context): Configuration {
     renderError: (ctx, out) => pages.error(ctx, out.error, out.error_description),
     features: {
       devInteractions: { enabled: false },
-      dPoP: { enabled: false },
+      dPoP: dpopFeature(tokens, context.keys),
       mTLS: clientCertificates(context.clientCertificates),
       userinfo: { enabled: false },
       clientCredentials: { enabled: true },

@@ -10,7 +10,7 @@ import type { RegisteredClient } from './clients.ts'
 import { readForm, sendProblem, withForm } from './http.ts'
 import { SIGN_OUT_SCRIPT, STYLE_SHEET } from './interactions/assets.ts'
 import { interactionHandler } from './interactions/interactions.ts'
-import type { Keys } from './keys.ts'
+import { deriveSecret, type Keys } from './keys.ts'
 import type { VerifyOwnToken } from './own-token.ts'
 import { createProvider } from './provider.ts'
 import type { Site } from './site.ts'
@@ -60,6 +60,7 @@ export async function createService(ground: Ground, config: ServiceConfig): Prom
   const userinfo = userinfoHandler({
     accounts,
     readSubject: core.readSubject,
+    verifyProof: core.verifyProof,
     loginAudience: config.token.default_audience,
   })
 
@@ -103,7 +104,7 @@ export function versionOf(
   token: IdpSettings['token'],
   clients: ReadonlyMap<string, RegisteredClient>,
 ): string {
-  return createHmac('sha256', `configuration\n${keys.cookies[0]}`)
+  return createHmac('sha256', deriveSecret(keys, 'configuration'))
     .update(JSON.stringify([token, [...clients]]))
     .digest('hex')
     .slice(0, 12)

@@ -7,6 +7,7 @@ export interface IssuedRow {
   grantId: string
   sessionUid?: string | undefined
   sid?: string | undefined
+  jkt?: string | undefined
   scopes: ReadonlySet<string>
 }
 
@@ -34,7 +35,7 @@ export function subjectReader(verify: VerifyOwnToken, records: LoginRecords, acc
         ? { kind: 'unusable', because: 'it belongs to a machine, not to a user' }
         : ended('the token or its grant has been revoked')
     }
-    const { grantId, sessionUid, sid } = row
+    const { grantId, sessionUid, sid, jkt } = row
     const grant = await records.grant(grantId)
     if (grant?.accountId !== sub) return ended('its grant has been revoked or has expired')
     if (sessionUid === undefined || !(await records.sessionLives(sessionUid, sub))) {
@@ -46,7 +47,10 @@ export function subjectReader(verify: VerifyOwnToken, records: LoginRecords, acc
     const grantSeconds = grant.remainingTTL
     return {
       kind: 'live',
-      subject: { sub, clientId, audience, actor, scopes, grantId, sessionUid, sid, grantSeconds },
+      subject: {
+        ...{ sub, clientId, audience, actor, scopes },
+        ...{ grantId, sessionUid, sid, grantSeconds, jkt },
+      },
     }
   }
 }

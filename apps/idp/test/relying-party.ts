@@ -26,6 +26,9 @@ export interface LoginOptions {
   password?: string
   browser?: Browser
   tokenParams?: Record<string, string>
+  /** Proves this key with the code; `dpop_jkt` says so in advance, unless `jkt` is another. */
+  dpop?: oidc.DPoPHandle
+  jkt?: string
 }
 
 export interface Login {
@@ -59,6 +62,7 @@ export async function beginLogin(
     nonce,
     ...(options.prompt === undefined ? {} : { prompt: options.prompt }),
   })
+  if (options.jkt !== undefined) params.set('dpop_jkt', options.jkt)
   for (const resource of options.resource ?? []) params.append('resource', resource)
   const url = await oidc.buildAuthorizationUrlWithPAR(config, params)
   return {
@@ -70,6 +74,7 @@ export async function beginLogin(
         new URL(callback),
         { pkceCodeVerifier, expectedState: state, expectedNonce: nonce },
         options.tokenParams,
+        options.dpop === undefined ? {} : { DPoP: options.dpop },
       ),
   }
 }
@@ -98,7 +103,11 @@ export async function login(
 export async function tokenRequest(
   { issuer }: TestIdp,
   params: Record<string, string | string[]>,
-  { clientId = 'bff-server', path = '/token' } = {},
+  {
+    clientId = 'bff-server',
+    path = '/token',
+    headers = {},
+  }: { clientId?: string; path?: string; headers?: Record<string, string> } = {},
 ): Promise<{ status: number; body: Record<string, unknown> }> {
   const body = new URLSearchParams()
   for (const [name, value] of Object.entries(params)) {
@@ -107,7 +116,7 @@ export async function tokenRequest(
   const response = await fetch(`${issuer}${path}`, {
     method: 'POST',
     body,
-    headers: { authorization: `Basic ${btoa(`${clientId}:${SECRET}`)}` },
+    headers: { authorization: `Basic ${btoa(`${clientId}:${SECRET}`)}`, ...headers },
   })
   const text = await response.text()
   return { status: response.status, body: text === '' ? {} : JSON.parse(text) }
@@ -118,6 +127,7 @@ export function exchange(
   subjectToken: string,
   params: Record<string, string | string[]> = { audience: ANALYTICS },
   clientId = 'bff-server',
+  headers: Record<string, string> = {},
 ): Promise<{ status: number; body: Record<string, unknown> }> {
   return tokenRequest(
     idp,
@@ -127,7 +137,7 @@ export function exchange(
       subject_token_type: ACCESS_TOKEN_TYPE,
       ...params,
     },
-    { clientId },
+    { clientId, headers },
   )
 }
 

@@ -34,6 +34,8 @@ export const idpClientSchema = z.strictObject({
   tls_client_auth_san_dns: z.string().min(1).optional(),
   /** For `tls_client_auth`, in place of the subject: a URI in the certificate. */
   tls_client_auth_san_uri: z.string().min(1).optional(),
+  /** Its tokens are always bound to a key (DPoP): a request for one without a proof is refused. */
+  dpop_bound_access_tokens: z.boolean().optional(),
   /** Ours: no consent page. */
   first_party: z.boolean().default(false),
   /** The ways in which it may obtain tokens. */

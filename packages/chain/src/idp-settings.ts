@@ -51,6 +51,15 @@ export const idpSettingsSchema = z.strictObject({
     refresh_reuse_seconds: z.int().min(0).max(60).default(10),
     /** How long a login lasts at most, in seconds, however often its tokens are refreshed. */
     login_seconds: z.int().min(60).default(604_800),
+    dpop: z
+      .strictObject({
+        /**
+         * Takes a proof of possession (RFC 9449) only with a nonce of ours, which is minutes old: a
+         * proof that was made in advance is worth nothing. Costs each client one more request a while.
+         */
+        require_nonce: z.boolean().default(false),
+      })
+      .prefault({}),
     /** The audience of a token for which nobody named a resource. */
     default_audience: z.string().min(1).default('empowernow'),
     audience_mappings: z.strictObject({
