@@ -1,6 +1,7 @@
 import { reachableScopes } from '@audience-bridge/chain/audience-policy.ts'
 import type { IdpClient, IdpClients } from '@audience-bridge/chain/idp-clients.ts'
 import type { IdpSettings, ScopeMapping } from '@audience-bridge/chain/idp-settings.ts'
+import { isSecureUrl } from '@audience-bridge/chain/local-hosts.ts'
 import { readSecret } from '@audience-bridge/kit/secret.ts'
 import type { JWK } from 'jose'
 
@@ -10,6 +11,8 @@ export interface ClientPolicy {
   firstParty: boolean
   scopes: readonly string[]
   allowedAudiences: readonly string[]
+  /** What a browser loads at a sign-out. */
+  frontChannel: { uri: string; withSession: boolean } | undefined
 }
 
 /** A client as the OpenID provider registers it (RFC 7591 §2). */
@@ -27,6 +30,8 @@ export interface ClientRegistration {
   dpop_bound_access_tokens?: boolean
   redirect_uris: string[]
   post_logout_redirect_uris: string[]
+  backchannel_logout_uri?: string
+  backchannel_logout_session_required?: boolean
   scope: string
 }
 
@@ -68,6 +73,7 @@ function register(
       firstParty: client.first_party,
       scopes: client.scopes,
       allowedAudiences: client.allowed_audiences,
+      frontChannel: frontChannelOf(client),
     },
     registration: {
       client_id: clientId,
@@ -78,11 +84,23 @@ function register(
       response_types: signsIn ? ['code'] : [],
       redirect_uris: signsIn ? [...client.redirect_uris] : [],
       post_logout_redirect_uris: [...client.post_logout_redirect_uris],
+      ...backChannelOf(client),
       // Whoever may ask for a scope may ask for the narrower ones that it implies.
       // The library takes a client without scopes for one that may have them all: never leave it empty.
       scope: [...reachableScopes(mappings, client.scopes)].join(' ') || 'openid',
     },
   }
+}
+
+function frontChannelOf(client: IdpClient): ClientPolicy['frontChannel'] {
+  const { frontchannel_logout_uri: uri, frontchannel_logout_session_required: withSession } = client
+  return uri === undefined || !isSecureUrl(uri) ? undefined : { uri, withSession }
+}
+
+function backChannelOf(client: IdpClient) {
+  const { backchannel_logout_uri: uri, backchannel_logout_session_required: withSession } = client
+  if (uri === undefined || !isSecureUrl(uri)) return {}
+  return { backchannel_logout_uri: uri, backchannel_logout_session_required: withSession }
 }
 
 type Credentials = Pick<

@@ -5,6 +5,7 @@ import type { ModelStore } from './adapter/adapter.ts'
 import type { Audit } from './audit.ts'
 import type { RegisteredClient } from './clients.ts'
 import type { Keys } from './keys.ts'
+import type { LogoutDelivery } from './logout-delivery.ts'
 import type { VerifyOwnToken } from './own-token.ts'
 import type { Site } from './site.ts'
 import type { TokenPolicy } from './token-policy.ts'
@@ -19,6 +20,7 @@ export interface ProviderDeps {
   verify: VerifyOwnToken
   audit: Audit
   clientCertificates: boolean
+  logouts: LogoutDelivery
 }
 
 /** What the parts of the provider share. */

@@ -49,7 +49,12 @@ export function providerSettings(site: Site, tokens: IdpSettings['token'], keys:
       revocation: '/revoke',
       end_session: '/end_session',
     },
-    discovery: { userinfo_endpoint: `${site.issuer}/userinfo`, login_resource: LOGIN_RESOURCE },
+    discovery: {
+      userinfo_endpoint: `${site.issuer}/userinfo`,
+      login_resource: LOGIN_RESOURCE,
+      frontchannel_logout_supported: true,
+      frontchannel_logout_session_supported: true,
+    },
     ttl: {
       AccessToken: tokenLife(tokens.access_token_seconds),
       ClientCredentials: tokenLife(tokens.access_token_seconds),

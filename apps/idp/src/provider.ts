@@ -22,6 +22,7 @@ import {
   registerMachineTokens,
   resourceServer,
 } from './provider-grants.ts'
+import { deliverLogouts, showFrames } from './provider-logout.ts'
 import { claimOnce, endReplayedGrants } from './provider-replay.ts'
 import { CLIENT_AUTH_METHODS, LOGIN_RESOURCE, providerSettings } from './provider-settings.ts'
 import { CERTIFICATE_METHODS, clientCertificates } from './provider-tls.ts'
@@ -80,6 +81,8 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
   registerMachineTokens(context)
   observe(provider, deps.audit)
   useDefaults(context)
+  deliverLogouts(provider, deps.logouts)
+  showFrames(context, providerPages(site).leave)
 
   await registerAll(provider, clients.keys())
   const callback = provider.callback()
@@ -202,6 +205,7 @@ function configurationOf(context: Context): Configuration {
           return false
         },
       },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: (ctx, form) => {

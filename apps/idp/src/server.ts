@@ -14,6 +14,7 @@ import type { ConfigReading, IdpConfig } from './config/config.ts'
 import { sendJson, sendProblem } from './http.ts'
 import { openKeys, publicKeys } from './keys.ts'
 import { createListener } from './listener.ts'
+import { createLogoutDelivery } from './logout-delivery.ts'
 import { ownTokenVerifier } from './own-token.ts'
 import { createService, type Ground, type Service, versionOf } from './service.ts'
 import { siteOf } from './site.ts'
@@ -56,6 +57,7 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
     attempts: createAttempts(systemClock),
     verify: ownTokenVerifier(site.issuer, publicKeys(keys)),
     audit: createAudit(log),
+    logouts: createLogoutDelivery(log),
     clientCertificates: settings.server.tls?.client_certificates ?? false,
   }
 
@@ -117,6 +119,7 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
     close: async () => {
       live.close()
       accounts.close()
+      ground.logouts.close()
       if (server.listening) {
         await new Promise<void>((done) => {
           server.close(() => done())

@@ -8,9 +8,10 @@ import type { ModelStore } from './adapter/adapter.ts'
 import type { Audit } from './audit.ts'
 import type { RegisteredClient } from './clients.ts'
 import { readForm, sendProblem, withForm } from './http.ts'
-import { SIGN_OUT_SCRIPT, STYLE_SHEET } from './interactions/assets.ts'
+import { LEAVE_SCRIPT, SIGN_OUT_SCRIPT, STYLE_SHEET } from './interactions/assets.ts'
 import { interactionHandler } from './interactions/interactions.ts'
 import { deriveSecret, type Keys } from './keys.ts'
+import type { LogoutDelivery } from './logout-delivery.ts'
 import type { VerifyOwnToken } from './own-token.ts'
 import { createProvider } from './provider.ts'
 import type { Site } from './site.ts'
@@ -27,6 +28,7 @@ export interface Ground {
   audit: Audit
   /** The listener asks for them. */
   clientCertificates: boolean
+  logouts: LogoutDelivery
   log: Logger
 }
 
@@ -80,6 +82,7 @@ export async function createService(ground: Ground, config: ServiceConfig): Prom
       }
       if (below === '/assets/idp.css') return sendAsset(res, 'text/css', STYLE_SHEET)
       if (below === '/assets/sign-out.js') return sendAsset(res, 'text/javascript', SIGN_OUT_SCRIPT)
+      if (below === '/assets/leave.js') return sendAsset(res, 'text/javascript', LEAVE_SCRIPT)
       if (below === '/userinfo') return userinfo(req, res)
       if (req.method !== 'POST' || (below !== '/introspect' && below !== '/revoke')) {
         return core.handle(req, res)

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import test, { type TestContext } from 'node:test'
 import * as oidc from 'openid-client'
 import { chromium, type Page } from 'playwright-core'
-import { discover } from './relying-party.ts'
+import { claimsOf, discover } from './relying-party.ts'
 import { PASSWORD, SECRET, startIdp } from './start-idp.ts'
 
 /** Debian's; another one by the environment. */
@@ -44,6 +44,7 @@ test('a real browser signs in and out', async (t) => {
         grant_types: ['authorization_code'],
         redirect_uris: [`${site.origin}/callback`],
         post_logout_redirect_uris: [`${site.origin}/bye`],
+        frontchannel_logout_uri: `${site.origin}/front`,
       },
     },
   })
@@ -99,12 +100,16 @@ test('a real browser signs in and out', async (t) => {
   })
 
   await t.test('signing out takes no click, and the password is asked again', async () => {
-    const bye = site.visited()
+    const front = site.visited()
     const url = oidc.buildEndSessionUrl(config, {
       id_token_hint: String(tokens.id_token),
       post_logout_redirect_uri: `${site.origin}/bye`,
     })
+    const bye = front.then(() => site.visited())
     await page.goto(url.href)
+    const called = await front
+    assert.equal(called.pathname, '/front')
+    assert.equal(called.searchParams.get('sid'), claimsOf(tokens.id_token).sid)
     assert.equal((await bye).pathname, '/bye')
     await page.goto((await begin()).url)
     assert.equal((await signIn(page)).pathname, '/callback')

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import test from 'node:test'
 import { findDeadEnds } from '@audience-bridge/chain/dead-ends.ts'
+import { idpClientSchema } from '@audience-bridge/chain/idp-clients.ts'
 import { exportJWK, generateKeyPair } from 'jose'
 import * as oidc from 'openid-client'
 import { registerClients } from '../src/clients.ts'
@@ -149,11 +150,7 @@ test('a client without scopes gets none', async (t) => {
 })
 
 test('a client entry that cannot work stops the start and is named', async (t) => {
-  const base = {
-    ...{ enabled: true, first_party: false, redirect_uris: [], post_logout_redirect_uris: [] },
-    ...{ scopes: [], allowed_audiences: [], grant_types: ['client_credentials' as const] },
-    token_endpoint_auth_method: 'client_secret_basic' as const,
-  }
+  const base = idpClientSchema.parse({ scopes: [], grant_types: ['client_credentials'] })
   const cases = [
     { name: 'no secret', entry: base, says: /client "c" has no client_secret/ },
     {
@@ -188,18 +185,18 @@ test('broken links are warnings', async (t) => {
   )
 
   const mappings = [{ scope: 'a', audiences: ['x'], implies: ['ghost'] }]
-  const client = {
-    ...{ enabled: true, first_party: false, redirect_uris: [], post_logout_redirect_uris: [] },
-    ...{ token_endpoint_auth_method: 'client_secret_basic' as const, grant_types: [] },
-    scopes: ['openid', 'unknown'],
-    allowed_audiences: ['x'],
-  }
+  const client = idpClientSchema.parse({
+    ...{ scopes: ['openid', 'unknown'], allowed_audiences: ['x'], grant_types: [] },
+    backchannel_logout_uri: 'http://bff.example/auth/backchannel-logout',
+    frontchannel_logout_uri: 'https://bff.example/auth/frontchannel-logout',
+  })
   const broken = findDeadEnds(
     { token: { ...idp.settings.token, audience_mappings: { scope_mappings: mappings } } },
     { c: client, off: { ...client, enabled: false } },
   )
-  assert.equal(broken.length, 3)
+  assert.equal(broken.length, 4)
   assert.match(String(broken[0]), /implies "ghost"/)
-  assert.match(String(broken[1]), /scope "unknown"/)
-  assert.match(String(broken[2]), /none of its scopes/)
+  assert.match(String(broken[1]), /backchannel_logout_uri "http:.*told of no sign-out/)
+  assert.match(String(broken[2]), /scope "unknown"/)
+  assert.match(String(broken[3]), /none of its scopes/)
 })

@@ -4,6 +4,7 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { idpClientSchema } from '@audience-bridge/chain/idp-clients.ts'
 import { idpSettingsSchema } from '@audience-bridge/chain/idp-settings.ts'
 import * as oidc from 'openid-client'
 import { registerClients } from '../src/clients.ts'
@@ -144,11 +145,10 @@ test('a listener by https needs an issuer that says so', () => {
 })
 
 test('a client that cannot show a certificate stops the start and is named', () => {
-  const client = {
-    ...{ enabled: true, first_party: false, redirect_uris: [], post_logout_redirect_uris: [] },
-    ...{ scopes: [], allowed_audiences: [], grant_types: ['client_credentials' as const] },
-    token_endpoint_auth_method: 'tls_client_auth' as const,
-  }
+  const client = idpClientSchema.parse({
+    ...{ scopes: [], grant_types: ['client_credentials'] },
+    token_endpoint_auth_method: 'tls_client_auth',
+  })
   const tls = { cert_file: 'c', key_file: 'k', client_certificates: true }
   const trusting = { ...tls, client_ca_file: 'ca' }
   const said = (entry: typeof client, listener?: Parameters<typeof registerClients>[2]) =>

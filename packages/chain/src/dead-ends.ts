@@ -1,6 +1,7 @@
 import { audiencesOf, OIDC_SCOPES, reachableScopes } from './audience-policy.ts'
 import type { IdpClients } from './idp-clients.ts'
 import type { IdpSettings } from './idp-settings.ts'
+import { isSecureUrl } from './local-hosts.ts'
 
 /**
  * What the IdP's files allow and nothing leads to, one sentence each: what was found, and what it
@@ -18,6 +19,14 @@ export function findDeadEnds({ token }: Pick<IdpSettings, 'token'>, clients: Idp
   )
   for (const [clientId, client] of Object.entries(clients)) {
     if (!client.enabled) continue
+    for (const key of ['backchannel_logout_uri', 'frontchannel_logout_uri'] as const) {
+      const uri = client[key]
+      if (uri !== undefined && !isSecureUrl(uri)) {
+        found.push(
+          `client "${clientId}" has ${key} "${uri}", plain http on another host: it is told of no sign-out there`,
+        )
+      }
+    }
     for (const audience of client.allowed_audiences) {
       if (!mapped.has(audience)) {
         found.push(

@@ -51,6 +51,20 @@ export const idpClientSchema = z.strictObject({
   redirect_uris: z.array(httpUrl).default([]),
   /** Where a logout may return to; compared exactly. */
   post_logout_redirect_uris: z.array(httpUrl).default([]),
+  /**
+   * Where the IdP tells the client's server that a session has ended (OpenID Connect Back-Channel
+   * Logout). Used when it is https, or http on this machine.
+   */
+  backchannel_logout_uri: httpUrl.optional(),
+  /** The message names the session (`sid`); without it the client ends every session of the user. */
+  backchannel_logout_session_required: z.boolean().default(true),
+  /**
+   * What a signed-out browser loads in a hidden frame (OpenID Connect Front-Channel Logout). Used when
+   * it is https, or http on this machine.
+   */
+  frontchannel_logout_uri: httpUrl.optional(),
+  /** The address is called with `iss` and `sid`. */
+  frontchannel_logout_session_required: z.boolean().default(true),
   /** What the client may ask for. */
   scopes: z.array(scopeToken),
   /** The audiences that its tokens may carry. */

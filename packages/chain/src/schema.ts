@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LOCAL_HOSTS } from './local-hosts.ts'
+import { isSecureUrl } from './local-hosts.ts'
 
 /**
  * A key that the documentation of the re-implemented system has and nothing implements yet. Using
@@ -85,10 +85,7 @@ export const httpUrl = z.string().refine((text) => {
 }, 'an absolute http or https URL')
 
 /** An address that tokens or keys travel to or from: plain http only where it stays on this machine. */
-export const secureUrl = httpUrl.refine((text) => {
-  const url = URL.parse(text)
-  return url === null || url.protocol === 'https:' || LOCAL_HOSTS.has(url.hostname)
-}, 'https, or http on localhost')
+export const secureUrl = httpUrl.refine(isSecureUrl, 'https, or http on localhost')
 
 /** Scopes as OAuth writes them (RFC 6749 §3.3): one string, separated by spaces. */
 export const scopeText = z

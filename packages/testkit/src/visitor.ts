@@ -102,8 +102,8 @@ export class Visitor {
     return this.fetch('/auth/logout', { method: 'POST', headers })
   }
 
-  /** Goes to the IdP's sign-out page as far as it leads back to the BFF; gives the last answer. */
-  async finishSignOut(logoutUrl: string): Promise<Response> {
+  /** Goes through the IdP's sign-out as a browser does, frames included; where it is sent in the end. */
+  async finishSignOut(logoutUrl: string): Promise<string> {
     const page = await this.follow(await this.fetch(logoutUrl))
     const html = await page.text()
     const action = /<form[^>]*action="([^"]+)"/.exec(html)?.[1]
@@ -114,7 +114,11 @@ export class Visitor {
       headers: { origin: new URL(page.url).origin },
       body: new URLSearchParams({ xsrf, logout: 'yes' }),
     })
-    return this.follow(posted, ({ origin }) => origin === this.bff)
+    const left = posted.status === 200 ? await posted.text() : ''
+    for (const [, frame = ''] of left.matchAll(/<iframe src="([^"]+)"/g)) {
+      await this.fetch(frame.replaceAll('&#38;', '&'))
+    }
+    return /<a id="next" href="([^"]+)"/.exec(left)?.[1] ?? posted.headers.get('location') ?? ''
   }
 
   async session(): Promise<SessionResponse> {

@@ -47,3 +47,15 @@ code { font-size: .875em; overflow-wrap: anywhere; }
 /** Confirms the sign-out without a click. In a file of its own, so that no page allows inline script. */
 export const SIGN_OUT_SCRIPT = `document.getElementById('op.logoutForm').requestSubmit()
 `
+
+/** Goes on once every frame has its answer, or after two seconds. */
+export const LEAVE_SCRIPT = `const answered = (frame) =>
+  new Promise((done) => {
+    const { contentDocument } = frame
+    if (contentDocument === null || contentDocument.URL !== 'about:blank') done()
+    frame.addEventListener('load', done)
+  })
+const frames = Promise.all(Array.from(document.querySelectorAll('iframe'), answered))
+const patience = new Promise((done) => setTimeout(done, 2000))
+Promise.race([frames, patience]).then(() => location.replace(document.getElementById('next').href))
+`

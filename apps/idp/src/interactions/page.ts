@@ -13,8 +13,13 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
-/** A whole page; `title` is text, `body` is HTML. */
-export function renderPage(site: PageSite, title: string, body: string, script?: string): string {
+/** A whole page; `title` is text, `body` and `head` are HTML, `script` is the name of an asset. */
+export function renderPage(
+  site: PageSite,
+  title: string,
+  body: string,
+  { script, head = '' }: { script?: string; head?: string } = {},
+): string {
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -22,7 +27,7 @@ export function renderPage(site: PageSite, title: string, body: string, script?:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>${escapeHtml(title)}</title>
-<link rel="stylesheet" href="${site.base}/assets/idp.css">
+<link rel="stylesheet" href="${site.base}/assets/idp.css">${head === '' ? '' : `\n${head}`}
 </head>
 <body>
 <main>

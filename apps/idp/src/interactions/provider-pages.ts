@@ -1,3 +1,4 @@
+import { leaveHeaders, leavePage } from './leave-page.ts'
 import { messagePage, type PageSite, pageHeaders, renderPage } from './page.ts'
 import { signOutPage } from './sign-out-page.ts'
 
@@ -22,6 +23,10 @@ export function providerPages(site: PageSite) {
     },
     signOut(ctx: PageContext, form: string, proven: boolean): void {
       show(ctx, signOutPage(site, form, proven))
+    },
+    leave(ctx: PageContext, frames: string[], next: string): void {
+      show(ctx, leavePage(site, frames, next))
+      ctx.set(leaveHeaders(site, frames))
     },
     signedOut(ctx: PageContext): void {
       show(ctx, renderPage(site, 'Signed out', '<h1>You are signed out</h1>'))

@@ -16,7 +16,7 @@ export function signOutPage(site: PageSite, form: string, proven: boolean): stri
 ${form}
 <input type="hidden" name="logout" value="yes" form="op.logoutForm">
 <noscript><button type="submit" form="op.logoutForm">Sign out</button></noscript>`,
-      'sign-out.js',
+      { script: 'sign-out.js' },
     )
   }
   return renderPage(
