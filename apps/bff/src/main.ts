@@ -11,7 +11,7 @@ import type { BffConfig } from './config.ts'
 import { openConfigFiles, restartReasons } from './config-files.ts'
 import { openSqliteTraces } from './explain/trace-store-sqlite.ts'
 import { buildBff } from './server.ts'
-import { storeKeyFrom } from './session/ticket.ts'
+import { storeKeysFrom } from './session/ticket.ts'
 import { openSessionStore, storeDirectory } from './session-store.ts'
 import { loadUserAssertion } from './tokens/assertion.ts'
 
@@ -46,7 +46,10 @@ async function start(): Promise<void> {
     config: live.current,
     live,
     store: openSessionStore(settings.store, log),
-    storeKey: storeKeyFrom(readSecret(settings.store.key)),
+    storeKeys: storeKeysFrom([
+      readSecret(settings.store.key),
+      ...settings.store.further_keys.map((key) => readSecret(key)),
+    ]),
     traces: openSqliteTraces(join(directory, 'traces.sqlite'), log),
     assertion: await loadUserAssertion(
       join(directory, 'user-assertion.key.json'),

@@ -15,9 +15,11 @@ import type { PipelineDeps } from './proxy/pipeline.ts'
 import { readMetadata } from './proxy/rejection.ts'
 import { Upstreams } from './proxy/upstream.ts'
 import { buildRoutes } from './routes/routes.ts'
+import { SessionDirectory } from './session/directory.ts'
 import { Sessions } from './session/sessions.ts'
 import type { SessionStore } from './session/store.ts'
 import { guardStore } from './session/store-guard.ts'
+import type { StoreKeys } from './session/ticket.ts'
 import type { UserAssertion } from './tokens/assertion.ts'
 import { TokenBroker } from './tokens/broker.ts'
 import { followIdp } from './tokens/connection.ts'
@@ -26,7 +28,7 @@ import { GrantKeeper } from './tokens/grant.ts'
 export interface BffDeps {
   config: () => BffConfig
   store: SessionStore
-  storeKey: Buffer
+  storeKeys: StoreKeys
   assertion: UserAssertion
   traces: TraceStore
   live: Pick<Live<BffConfig>, 'status' | 'reload'>
@@ -48,7 +50,7 @@ const ANONYMOUS_EVENTS_PER_SECOND = 20
 export async function buildBff(
   deps: BffDeps,
 ): Promise<{ server: Server; close: () => Promise<void> }> {
-  const { clock, log, storeKey } = deps
+  const { clock, log, storeKeys } = deps
   const store = guardStore(deps.store)
   const connection = followIdp(() => deps.config().idp)
   const idp = () => connection().idp
@@ -56,12 +58,19 @@ export async function buildBff(
   const sessions = new Sessions({
     store,
     observe: { created: metrics.sessionCreated, ended: metrics.sessionEnded },
-    storeKey,
+    storeKeys,
     clock,
     limits: () => {
       const { idle_seconds, absolute_seconds } = deps.config().bridge.settings.session
       return { idleSeconds: idle_seconds, absoluteSeconds: absolute_seconds }
     },
+  })
+  const directory = new SessionDirectory({
+    store,
+    storeKeys,
+    clock,
+    idleSeconds: () => deps.config().bridge.settings.session.idle_seconds,
+    ended: metrics.sessionEnded,
   })
   const broker = new TokenBroker({
     idp,
@@ -91,7 +100,8 @@ export async function buildBff(
     {
       config: deps.config,
       sessions,
-      logins: new Logins({ store, storeKey, clock }),
+      directory,
+      logins: new Logins({ store, storeKeys, clock }),
       broker,
       idp,
       assertion: deps.assertion,
@@ -135,6 +145,7 @@ export async function buildBff(
       await upstreams.close()
       await deps.outbox?.close()
       await deps.traces.close()
+      sessions.close()
       await store.close()
     },
   }

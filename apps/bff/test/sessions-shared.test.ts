@@ -8,7 +8,8 @@ import { until } from '@audience-bridge/testkit/wait.ts'
 import { openRedis } from './redis-store.ts'
 
 const redis = await startRedis({ after })
-const storeKey = randomBytes(32)
+const key = randomBytes(32)
+const storeKeys = { current: key, all: [key] }
 const limits = { idleSeconds: 600, absoluteSeconds: 3600 }
 
 const grant = {
@@ -30,7 +31,7 @@ function startNode(t: TestContext): Sessions {
   const store = openRedis(redis)
   t.after(() => store.close())
   const clock = () => Math.floor(Date.now() / 1000)
-  return new Sessions({ store, storeKey, clock, limits: () => limits })
+  return new Sessions({ store, storeKeys, clock, limits: () => limits })
 }
 
 /** Two nodes that both have the same session in memory. */

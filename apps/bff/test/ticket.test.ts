@@ -6,9 +6,9 @@ import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import {
   newTicket,
-  readTicket,
+  readTickets,
   seal,
-  storeKeyFrom,
+  storeKeysFrom,
   unseal,
 } from '@audience-bridge/bff/session/ticket.ts'
 import { temporaryDirectory } from '@audience-bridge/testkit/config-copy.ts'
@@ -18,28 +18,30 @@ import { assertProblem } from '@audience-bridge/testkit/problem.ts'
 
 test('a ticket', async (t) => {
   const key = randomBytes(32)
-  const ticket = newTicket(key)
+  const keys = { current: key, all: [key] }
+  const ticket = newTicket(keys)
 
   await t.test('is read back as itself, under the same key alone', () => {
-    const again = readTicket(ticket.cookie, key)
-    assert.deepEqual(again, ticket)
-    const elsewhere = readTicket(ticket.cookie, randomBytes(32))
+    assert.deepEqual(readTickets(ticket.cookie, keys), [ticket])
+    const other = randomBytes(32)
+    const [elsewhere, here] = readTickets(ticket.cookie, { current: other, all: [other, key] })
     assert.notEqual(elsewhere?.id, ticket.id)
     assert.notDeepEqual(elsewhere?.dataKey, ticket.dataKey)
+    assert.deepEqual(here, ticket, 'a further key still finds what it was used for')
   })
 
   await t.test('tells nothing by its public parts', () => {
     const parts = [ticket.cookie, ticket.id, ticket.csrf, ticket.dataKey.toString('hex')]
     assert.equal(new Set(parts).size, 4)
     assert.match(ticket.cookie, /^[A-Za-z0-9_-]{43}$/)
-    assert.equal(new Set(Array.from({ length: 500 }, () => newTicket(key).cookie)).size, 500)
+    assert.equal(new Set(Array.from({ length: 500 }, () => newTicket(keys).cookie)).size, 500)
   })
 
   await t.test('is not made from anything else', () => {
     for (const cookie of ['', 'x', 'A'.repeat(42), 'A'.repeat(44), `${'A'.repeat(42)}=`, '../x']) {
-      assert.equal(readTicket(cookie, key), undefined)
+      assert.deepEqual(readTickets(cookie, keys), [])
     }
-    assert.throws(() => storeKeyFrom('short'), /32/)
+    assert.throws(() => storeKeysFrom(['short']), /32/)
   })
 })
 

@@ -67,6 +67,8 @@ export const bffStoreSchema = z
     directory: z.string().min(1).optional(),
     /** Key of the store, ≥ 32 characters, or `file:PATH`; the same on all nodes. */
     key: z.string().min(1),
+    /** Keys, or `file:PATH`, that were `key` before: what they sealed still opens. Also one that is to become `key`, until every node knows it. */
+    further_keys: z.array(z.string().min(1)).max(4).default([]),
   })
   .superRefine((store, ctx) => {
     const fault = (path: string, found: string, expected: string, mend: string) =>

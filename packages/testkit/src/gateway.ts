@@ -6,7 +6,7 @@ import type { BffConfig } from '@audience-bridge/bff/config.ts'
 import { openSqliteTraces } from '@audience-bridge/bff/explain/trace-store-sqlite.ts'
 import { buildBff } from '@audience-bridge/bff/server.ts'
 import type { ServiceToken, SessionRecord } from '@audience-bridge/bff/session/session.ts'
-import { readTicket, storeKeyFrom, unseal } from '@audience-bridge/bff/session/ticket.ts'
+import { readTickets, storeKeysFrom, unseal } from '@audience-bridge/bff/session/ticket.ts'
 import { openSessionStore } from '@audience-bridge/bff/session-store.ts'
 import { loadUserAssertion } from '@audience-bridge/bff/tokens/assertion.ts'
 import { buildIdp } from '@audience-bridge/idp/server.ts'
@@ -126,7 +126,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     bff = await buildBff({
       config: () => config,
       store: openSessionStore(settings.store, captureLog(logs)),
-      storeKey: storeKeyFrom(readSecret(settings.store.key)),
+      storeKeys: storeKeysFrom([readSecret(settings.store.key)]),
       traces: openSqliteTraces(join(data, 'bff/traces.sqlite'), captureLog(logs)),
       live: {
         status: () => ({ version: config.version, loaded_at: '', refused: false, faults: [] }),
@@ -198,7 +198,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     const { settings } = config.bridge
     const name = config.cookies.sessionName
     const cookie = new RegExp(`(?:^|; )${name}=([^;]+)`).exec(who.cookie)?.[1]
-    const ticket = cookie && readTicket(cookie, storeKeyFrom(readSecret(settings.store.key)))
+    const [ticket] = readTickets(cookie ?? '', storeKeysFrom([readSecret(settings.store.key)]))
     if (!ticket) return undefined
     const store = openSessionStore(settings.store, captureLog(logs))
     try {

@@ -2,7 +2,7 @@ import { createHash, hkdfSync, randomBytes } from 'node:crypto'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { LoginRequest } from '../session/session.ts'
 import type { SessionStore } from '../session/store.ts'
-import { seal, unseal } from '../session/ticket.ts'
+import { type StoreKeys, seal, unseal } from '../session/ticket.ts'
 import type { LoginSecrets } from '../tokens/idp.ts'
 
 /** A login may take this long, in seconds; the tombstone of a completed one stays as long. */
@@ -31,12 +31,12 @@ export type LoginLookup =
  */
 export class Logins {
   readonly #store: SessionStore
-  readonly #key: Buffer
+  readonly #keys: StoreKeys
   readonly #clock: Clock
 
-  constructor(deps: { store: SessionStore; storeKey: Buffer; clock: Clock }) {
+  constructor(deps: { store: SessionStore; storeKeys: StoreKeys; clock: Clock }) {
     this.#store = deps.store
-    this.#key = deps.storeKey
+    this.#keys = deps.storeKeys
     this.#clock = deps.clock
   }
 
@@ -46,7 +46,7 @@ export class Logins {
     const id = loginId(login.secrets.state)
     await this.#store.insertLogin(
       id,
-      seal(this.#sealKey(secret), id, login),
+      seal(sealKey(secret, this.#keys.current), id, login),
       this.#clock() + LOGIN_SECONDS,
     )
     return secret
@@ -56,7 +56,8 @@ export class Logins {
     const id = loginId(state)
     const stored = await this.#store.readLogin(id)
     if (stored === undefined) return { kind: 'unknown' }
-    const login = secret && unseal(this.#sealKey(secret), id, stored.sealed)
+    const keys = this.#keys.all.map((key) => sealKey(secret ?? '', key))
+    const login = secret && unseal(keys, id, stored.sealed)
     return login ? { kind: 'login', login: login as Login, used: stored.used } : { kind: 'foreign' }
   }
 
@@ -64,11 +65,10 @@ export class Logins {
   use(state: string): Promise<boolean> {
     return this.#store.useLogin(loginId(state))
   }
-
-  #sealKey(secret: string): Buffer {
-    return Buffer.from(hkdfSync('sha256', secret, this.#key, 'login', 32))
-  }
 }
+
+const sealKey = (secret: string, key: Buffer) =>
+  Buffer.from(hkdfSync('sha256', secret, key, 'login', 32))
 
 /** Tells the cookie of one login from those of the others; not secret. */
 export const loginCookieTag = (state: string) => loginId(state).slice(0, 12)

@@ -14,6 +14,12 @@ const NEEDS_PERSON = new Set([
   'account_selection_required',
 ])
 
+/** The one frontend that there is where none is configured. */
+const DEFAULT_FRONTEND = 'default'
+
+/** So much of `User-Agent` is kept, for people who look through their sessions. */
+const AGENT_CHARS = 200
+
 const interactiveLogin = (returnTo: string) =>
   `/auth/login?return_to=${encodeURIComponent(returnTo)}`
 
@@ -98,9 +104,15 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
     if (current.kind === 'session') await deps.sessions.end(current.session, 'login')
     const session = await deps.sessions.create({
       user,
+      issuer: config.idp.issuer,
       sid: typeof claims.sid === 'string' ? claims.sid : undefined,
-      grant,
+      frontend: DEFAULT_FRONTEND,
+      idpSessionExpiresAt:
+        typeof claims.session_expiry === 'number' ? claims.session_expiry : undefined,
       requested: login.requested,
+      binding: { agent: undefined, network: undefined },
+      agent: request.headers['user-agent']?.slice(0, AGENT_CHARS),
+      grant,
     })
     deps.log.info(
       { correlation_id: request.id, subject: session.user.sub, scopes: grant.scopes },

@@ -7,6 +7,7 @@ import type { BffConfig } from '../config.ts'
 import type { TraceStore } from '../explain/trace-store.ts'
 import type { Logins } from '../login/logins.ts'
 import type { Exchange } from '../proxy/exchange.ts'
+import type { SessionDirectory } from '../session/directory.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { UserAssertion } from '../tokens/assertion.ts'
 import type { TokenBroker } from '../tokens/broker.ts'
@@ -16,6 +17,7 @@ import type { Idp, IdpAway, IdpRefusal } from '../tokens/idp.ts'
 export interface RouteDeps {
   config: () => BffConfig
   sessions: Sessions
+  directory: SessionDirectory
   logins: Logins
   broker: TokenBroker
   idp: () => Idp

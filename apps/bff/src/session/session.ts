@@ -7,6 +7,8 @@ export interface Grant {
   /** Seconds since the epoch. */
   accessExpiresAt: number
   refreshToken: string | undefined
+  /** When the refresh token ends, where the IdP says so; seconds since the epoch. */
+  refreshExpiresAt: number | undefined
   idToken: string
   scopes: string[]
 }
@@ -28,6 +30,8 @@ export interface ServiceToken {
   scopes: string[]
   mint: string
   token: string
+  /** Thumbprint of the key that the token is bound to (RFC 9449 §6.1); undefined: a bearer token. */
+  jkt?: string
   mintedAt: number
   /** When the BFF stops using it; at or before the token's own `exp`. */
   expiresAt: number
@@ -35,74 +39,140 @@ export interface ServiceToken {
   configVersion: string
 }
 
-/** A session as this process holds it. One object a session, shared by all its requests. */
-export interface Session {
-  readonly ticket: Ticket
-  readonly user: SessionUser
+/** Where a session was begun, to tell a stolen cookie: keyed hashes, or undefined where not known. */
+export interface SessionBinding {
+  agent: string | undefined
+  network: string | undefined
+}
+
+/** What stays as it was at the login. */
+export interface SessionOrigin {
+  /** The IdP that the user signed in at. */
+  issuer: string
   /** The IdP's session id, where it sent one. */
-  readonly sid: string | undefined
+  sid: string | undefined
+  /** The frontend that the user signed in to; a cookie is worth nothing at another. */
+  frontend: string
+  /** When the IdP's own session ends, where it says so (claim `session_expiry`); seconds. */
+  idpSessionExpiresAt: number | undefined
+  /** What the login asked for: a later configuration may ask for more. */
+  requested: LoginRequest
+  binding: SessionBinding
+  /** `User-Agent` at the login, cut, for whoever looks through their sessions. */
+  agent: string | undefined
+}
+
+/** A session as this process holds it. One object a session, shared by all its requests. */
+export interface Session extends Readonly<SessionOrigin> {
+  readonly ticket: Ticket
+  user: SessionUser
   readonly createdAt: number
-  readonly expiresAt: number
+  expiresAt: number
   seenAt: number
   /** When `seenAt` was last written to the store. */
   touchedAt: number
   /** When the store last had it, in milliseconds of `performance.now()`. */
   checkedAt: number
   grant: Grant
-  /** What the login asked for: a later configuration may ask for more. */
-  readonly requested: LoginRequest
   /** Version of the record in the store. */
   version: number
   readonly tokens: Map<string, ServiceToken>
   ended: boolean
 }
 
-/** What is sealed in the store. Versioned: an old record is migrated when it is read. */
+/** What is sealed in the store. Versioned: a record of another version is not understood. */
 export interface SessionRecord {
-  v: 1
+  v: 2
   user: SessionUser
+  issuer: string
   sid?: string
+  frontend: string
+  idp_session_expires_at?: number
   grant: {
     access_token: string
     access_expires_at: number
     refresh_token?: string
+    refresh_expires_at?: number
     id_token: string
     scopes: string[]
   }
   requested: LoginRequest
+  binding: { agent?: string; network?: string }
+  agent?: string
 }
 
-export function recordOf(
-  session: Pick<Session, 'user' | 'sid' | 'grant' | 'requested'>,
-): SessionRecord {
-  const { grant } = session
+export function recordOf(session: SessionOrigin & Pick<Session, 'user' | 'grant'>): SessionRecord {
+  const { grant, binding } = session
   return {
-    v: 1,
+    v: 2,
     user: session.user,
-    ...(session.sid === undefined ? {} : { sid: session.sid }),
+    issuer: session.issuer,
+    ...given('sid', session.sid),
+    frontend: session.frontend,
+    ...given('idp_session_expires_at', session.idpSessionExpiresAt),
     grant: {
       access_token: grant.accessToken,
       access_expires_at: grant.accessExpiresAt,
-      ...(grant.refreshToken === undefined ? {} : { refresh_token: grant.refreshToken }),
+      ...given('refresh_token', grant.refreshToken),
+      ...given('refresh_expires_at', grant.refreshExpiresAt),
       id_token: grant.idToken,
       scopes: grant.scopes,
     },
     requested: session.requested,
+    binding: { ...given('agent', binding.agent), ...given('network', binding.network) },
+    ...given('agent', session.agent),
   }
 }
 
-export function grantOf({ grant }: SessionRecord): Grant {
+/** What a record tells, but for the ticket under which it was found. */
+export function readRecord(record: SessionRecord): SessionOrigin & Pick<Session, 'user' | 'grant'> {
+  const { grant } = record
   return {
-    accessToken: grant.access_token,
-    accessExpiresAt: grant.access_expires_at,
-    refreshToken: grant.refresh_token,
-    idToken: grant.id_token,
-    scopes: grant.scopes,
+    user: record.user,
+    issuer: record.issuer,
+    sid: record.sid,
+    frontend: record.frontend,
+    idpSessionExpiresAt: record.idp_session_expires_at,
+    requested: record.requested,
+    binding: { agent: record.binding.agent, network: record.binding.network },
+    agent: record.agent,
+    grant: {
+      accessToken: grant.access_token,
+      accessExpiresAt: grant.access_expires_at,
+      refreshToken: grant.refresh_token,
+      refreshExpiresAt: grant.refresh_expires_at,
+      idToken: grant.id_token,
+      scopes: grant.scopes,
+    },
   }
 }
 
-/** How a session came to its end: by its user, a new login, a limit, or the IdP. */
-export type SessionEnd = 'logout' | 'login' | 'idle' | 'absolute' | 'grant_ended'
+function given<K extends string, T>(key: K, value: T | undefined): Record<K, T> | object {
+  return value === undefined ? {} : { [key]: value }
+}
+
+/**
+ * How a session came to its end.
+ *
+ * - `logout`: by its user; `everywhere`: by its user, from another session
+ * - `login`: a new login took its place; `rotated`: it lives on under a new id
+ * - `idle`, `absolute`: a limit
+ * - `grant_ended`: the IdP refused to renew it
+ * - `idp_logout`: the IdP said so (back-channel or front-channel)
+ * - `admin`: an administrator ended it
+ * - `binding`: it was used from where it cannot be
+ */
+export type SessionEnd =
+  | 'logout'
+  | 'everywhere'
+  | 'login'
+  | 'rotated'
+  | 'idle'
+  | 'absolute'
+  | 'grant_ended'
+  | 'idp_logout'
+  | 'admin'
+  | 'binding'
 
 /** Whether a session has passed a limit, and which. */
 export function limitPassed(

@@ -13,7 +13,7 @@ export function guardStore(store: SessionStore): SessionStore {
   return new Proxy(store, {
     get(target, name) {
       const method: unknown = Reflect.get(target, name)
-      if (typeof method !== 'function') return method
+      if (typeof method !== 'function' || name === 'watch') return method
       return async (...args: unknown[]) => {
         try {
           return await method.apply(target, args)

@@ -282,9 +282,17 @@ function grantFrom(response: TokenResponse, earlier: Grant | undefined, now: num
     accessToken: response.access_token,
     accessExpiresAt: now + (response.expiresIn() ?? 300),
     refreshToken: response.refresh_token ?? earlier?.refreshToken,
+    refreshExpiresAt: refreshEnd(response, earlier, now),
     idToken: response.id_token ?? earlier?.idToken ?? '',
     scopes,
   }
+}
+
+/** No standard names it; `refresh_expires_in` is Keycloak's, the other everybody else's. */
+function refreshEnd(response: TokenResponse, earlier: Grant | undefined, now: number) {
+  const seconds = response.refresh_token_expires_in ?? response.refresh_expires_in
+  if (typeof seconds === 'number' && seconds > 0) return now + seconds
+  return response.refresh_token === undefined ? earlier?.refreshExpiresAt : undefined
 }
 
 function issuedFrom(response: TokenResponse): IssuedToken {
