@@ -137,7 +137,7 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
   [
     'node:sqlite',
     [
-      `${BFF}/{session/store,explain/trace-store}-sqlite.ts`,
+      `${BFF}/{session/sqlite-schema,explain/trace-store-sqlite}.ts`,
       `${IDP}/adapter/adapter-sqlite.ts`,
       `${CRUD}/database.ts`,
       'packages/outbox/src/queue.ts',

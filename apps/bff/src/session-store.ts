@@ -25,7 +25,7 @@ export function openSessionStore({ path, redis }: BffStoreSettings, log: Logger)
     )
   }
   if (path === undefined) throw new Error('store: neither path nor redis is given')
-  return openSqliteStore(resolve(path))
+  return openSqliteStore(resolve(path), log)
 }
 
 /** Where this node keeps what is its own; made if need be. */

@@ -1,39 +1,22 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { type TestContext, test } from 'node:test'
-import type { SessionStore, StoredSession } from '@audience-bridge/bff/session/store.ts'
+import type { TestContext } from 'node:test'
 import { until } from '@audience-bridge/testkit/wait.ts'
-
-/** Opens a handle of the same store each time; the handles may live at once. */
-export type OpenStore = () => SessionStore
+import { leaseContract } from './store-contract-leases.ts'
+import { listingContract } from './store-contract-listing.ts'
+import {
+  at,
+  bytes,
+  contractRunner,
+  isOpen,
+  newId,
+  type OpenStore,
+  session,
+  text,
+} from './store-contract-world.ts'
 
 /** Who deletes what has expired: whoever calls `deleteExpired`, or the store by its own clock. */
 export type Expiry = 'swept' | 'by itself'
-
-const bytes = (text: string) => Buffer.from(text)
-const text = (sealed: Uint8Array | undefined) => sealed && Buffer.from(sealed).toString()
-const newId = () => randomBytes(32).toString('hex')
-
-/** Times lie ahead: a store may delete by itself what is past. */
-const BEGAN = Math.floor(Date.now() / 1000)
-const at = (seconds: number) => BEGAN + seconds
-
-/** A store on another machine may still be connecting. */
-const isOpen = (store: SessionStore) =>
-  until('the store', () =>
-    store.readLogin('nobody').then(
-      () => true,
-      () => false,
-    ),
-  )
-
-const session = (over: Partial<StoredSession> = {}) => ({
-  sealed: bytes('record'),
-  createdAt: at(1_000),
-  seenAt: at(1_000),
-  expiresAt: at(9_000),
-  ...over,
-})
 
 /**
  * What every session store must keep to. Two handles stand for two processes.
@@ -45,21 +28,9 @@ export function storeContract(
   expiry: Expiry,
   prepare: (t: TestContext) => OpenStore,
 ): void {
-  const run = (
-    what: string,
-    body: (a: SessionStore, b: SessionStore, open: OpenStore) => unknown,
-  ) =>
-    test(`${name}: ${what}`, async (t) => {
-      const open = prepare(t)
-      const [a, b] = [open(), open()]
-      try {
-        await Promise.all([a, b].map(isOpen))
-        await body(a, b, open)
-      } finally {
-        await a.close()
-        await b.close()
-      }
-    })
+  const run = contractRunner(name, prepare)
+  listingContract(run)
+  leaseContract(run)
 
   run('a session is read as it was inserted, by either handle', async (a, b) => {
     const id = newId()
@@ -134,10 +105,10 @@ export function storeContract(
     const [one, other] = [newId(), newId()]
     await a.insertSession(one, session())
     await a.insertSession(other, session())
-    await a.writeToken(one, 'analytics', bytes('a1'), at(2_000))
-    await b.writeToken(one, 'crud', bytes('c1'), at(2_000))
-    await b.writeToken(other, 'analytics', bytes('a2'), at(2_000))
-    await b.writeToken(one, 'analytics', bytes('a1 again'), at(3_000))
+    await a.writeToken(one, 'analytics', bytes('a1'), at(2_000), 1)
+    await b.writeToken(one, 'crud', bytes('c1'), at(2_000), 1)
+    await b.writeToken(other, 'analytics', bytes('a2'), at(2_000), 1)
+    await b.writeToken(one, 'analytics', bytes('a1 again'), at(3_000), 1)
     const tokens = async (id: string) =>
       [...(await a.readTokens(id))].map(([service, sealed]) => [service, text(sealed)]).sort()
     assert.deepEqual(await tokens(one), [
@@ -154,15 +125,45 @@ export function storeContract(
   run('a session goes with its tokens, and gets none after its end', async (a, b) => {
     const id = newId()
     await a.insertSession(id, session())
-    await a.writeToken(id, 'analytics', bytes('a'), at(2_000))
-    await b.deleteSession(id)
+    await a.writeToken(id, 'analytics', bytes('a'), at(2_000), 1)
+    await b.deleteSession(id, 'logout')
     assert.equal(await a.readSession(id), undefined)
     assert.deepEqual([...(await a.readTokens(id))], [])
     // The attack: a mint that was under way at the logout leaves a live token behind.
-    await a.writeToken(id, 'analytics', bytes('late'), at(2_000))
+    await a.writeToken(id, 'analytics', bytes('late'), at(2_000), 1)
     assert.deepEqual([...(await b.readTokens(id))], [])
     assert.equal(await a.replaceSession(id, bytes('late'), 1), false)
-    await b.deleteSession(id)
+    await b.deleteSession(id, 'logout')
+  })
+
+  run('a hard limit is brought forward, and never moved back', async (a, b) => {
+    const id = newId()
+    await a.insertSession(id, session())
+    await a.shortenSession(id, at(600))
+    await b.shortenSession(id, at(700))
+    const stored = await b.readSession(id)
+    assert.deepEqual([stored?.expiresAt, stored?.version], [at(600), 1])
+    await a.shortenSession(newId(), at(600))
+  })
+
+  run('of many who end a session, one has ended it', async (a, b) => {
+    const id = newId()
+    await a.insertSession(id, session())
+    const ended = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => (i % 2 ? a : b).deleteSession(id, 'logout')),
+    )
+    assert.equal(ended.filter(Boolean).length, 1)
+    assert.equal(await a.deleteSession(newId(), 'logout'), false)
+  })
+
+  run('a session that another node has seen is not idle', async (a, b) => {
+    const id = newId()
+    await a.insertSession(id, session({ seenAt: at(1_000) }))
+    await b.touchSession(id, at(1_001))
+    assert.equal(await a.deleteSession(id, 'idle', at(1_000)), false)
+    assert.ok(await b.readSession(id))
+    assert.equal(await a.deleteSession(id, 'idle', at(1_001)), true)
+    assert.equal(await b.readSession(id), undefined)
   })
 
   run('a login is used exactly once', async (a, b) => {
@@ -180,6 +181,36 @@ export function storeContract(
     assert.equal(await a.useLogin(newId()), false)
   })
 
+  run('of many who use a key, one is the first', async (a, b) => {
+    const key = newId()
+    const first = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => (i % 2 ? a : b).useOnce(key, at(600))),
+    )
+    assert.equal(first.filter(Boolean).length, 1)
+    assert.equal(await a.useOnce(newId(), at(600)), true)
+    const short = newId()
+    assert.equal(await a.useOnce(short, Math.floor(Date.now() / 1000) + 1), true)
+    assert.equal(await b.useOnce(short, at(600)), false)
+    await until('the end', () => b.useOnce(short, at(600)), 5_000)
+    assert.equal(await a.useOnce(short, at(600)), false)
+  })
+
+  run('a document is replaced at its version alone', async (a, b) => {
+    const name = newId()
+    assert.equal(await a.readDocument(name), undefined)
+    assert.equal(await a.replaceDocument(name, bytes('early'), 1), false)
+    const made = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => (i % 2 ? a : b).replaceDocument(name, bytes(`${i}`), 0)),
+    )
+    assert.equal(made.filter(Boolean).length, 1)
+    const first = await b.readDocument(name)
+    assert.deepEqual([text(first?.sealed), first?.version], [`${made.indexOf(true)}`, 1])
+    assert.equal(await b.replaceDocument(name, bytes('second'), 1), true)
+    assert.equal(await a.replaceDocument(name, bytes('stale'), 1), false)
+    const second = await a.readDocument(name)
+    assert.deepEqual([text(second?.sealed), second?.version], ['second', 2])
+  })
+
   if (expiry === 'swept') {
     run('what has expired is deleted, and nothing else', async (a, b) => {
       const ids = {
@@ -192,12 +223,21 @@ export function storeContract(
       await a.insertSession(ids.absolute, session({ seenAt: at(4_900), expiresAt: at(5_000) }))
       await a.insertSession(ids.idle, session({ seenAt: at(4_000) }))
       await a.insertSession(ids.edge, session({ seenAt: at(4_001), expiresAt: at(5_001) }))
-      await a.writeToken(ids.alive, 'old', bytes('x'), at(5_000))
-      await a.writeToken(ids.alive, 'new', bytes('x'), at(5_001))
-      await a.writeToken(ids.idle, 'new', bytes('x'), at(9_000))
+      await a.writeToken(ids.alive, 'old', bytes('x'), at(5_000), 1)
+      await a.writeToken(ids.alive, 'new', bytes('x'), at(5_001), 1)
+      await a.writeToken(ids.idle, 'new', bytes('x'), at(9_000), 1)
       await a.insertLogin('old-login', bytes('x'), at(5_000))
       await a.insertLogin('new-login', bytes('x'), at(5_001))
+      const ended = new Map<string, string>()
+      b.watch((news) => news.kind === 'ended' && ended.set(news.id, news.reason))
       const deleted = await b.deleteExpired(at(5_000), 1_000, 100)
+      assert.deepEqual(
+        ended,
+        new Map([
+          [ids.absolute, 'absolute'],
+          [ids.idle, 'idle'],
+        ]),
+      )
       assert.ok(deleted >= 4, `${deleted} rows`)
       assert.ok(await a.readSession(ids.alive))
       assert.ok(await a.readSession(ids.edge))
@@ -224,8 +264,8 @@ export function storeContract(
       const soon = Math.floor(Date.now() / 1000) + 2
       await a.insertSession(short, session({ expiresAt: soon }))
       await a.insertSession(long, session())
-      await a.writeToken(short, 'analytics', bytes('x'), soon)
-      await a.writeToken(long, 'analytics', bytes('x'), soon)
+      await a.writeToken(short, 'analytics', bytes('x'), soon, 1)
+      await a.writeToken(long, 'analytics', bytes('x'), soon, 1)
       await a.insertLogin(short, bytes('x'), soon)
       await a.insertLogin(long, bytes('x'), at(600))
       // Neither a touch nor a new record makes it live longer.
@@ -248,8 +288,8 @@ export function storeContract(
       const id = newId()
       await a.insertSession(id, session())
       const soon = Math.floor(Date.now() / 1000) + 1
-      await a.writeToken(id, 'long', bytes('x'), at(600))
-      await a.writeToken(id, 'short', bytes('x'), soon)
+      await a.writeToken(id, 'long', bytes('x'), at(600), 1)
+      await a.writeToken(id, 'short', bytes('x'), soon, 1)
       await until('the expiry', () => Date.now() / 1000 > soon + 0.5)
       assert.ok((await a.readTokens(id)).has('long'))
     })
@@ -262,7 +302,7 @@ export function storeContract(
     await first.insertSession(id, session())
     await first.replaceSession(id, bytes('second'), 1)
     await first.touchSession(id, at(2_000))
-    await first.writeToken(id, 'analytics', bytes('a'), at(2_000))
+    await first.writeToken(id, 'analytics', bytes('a'), at(2_000), 1)
     await first.insertLogin(id, bytes('login'), at(2_000))
     await first.useLogin(id)
     await first.close()
@@ -284,9 +324,14 @@ export function storeContract(
     await isOpen(store)
     const id = newId()
     await store.insertSession(id, session())
+    await store.ping()
     await store.close()
     await assert.rejects(async () => store.readSession(id))
     await assert.rejects(async () => store.readTokens(id))
     await assert.rejects(async () => store.useLogin(id))
+    await assert.rejects(async () => store.useOnce(id, at(600)))
+    await assert.rejects(async () => store.acquireLease(id, 'mint', 'a', 1_000))
+    await assert.rejects(async () => store.listSessions('all', { limit: 1 }))
+    await assert.rejects(async () => store.ping())
   })
 }

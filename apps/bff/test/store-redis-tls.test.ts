@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { startRedis, startRedisTls } from '@audience-bridge/testkit/redis.ts'
+import { until } from '@audience-bridge/testkit/wait.ts'
 import { openRedis } from './redis-store.ts'
 
 const open = (t: TestContext, ...args: Parameters<typeof openRedis>) => {
@@ -11,12 +12,14 @@ const open = (t: TestContext, ...args: Parameters<typeof openRedis>) => {
 
 test('Redis over TLS', async (t) => {
   const redis = await startRedisTls(t)
+  const records = { sealed: Buffer.from('record'), card: Buffer.from('card'), keys: [] }
   const times = { createdAt: 1, seenAt: 1, expiresAt: Math.floor(Date.now() / 1000) + 60 }
 
   await t.test('with an authority that vouches for it', async (t) => {
     const store = open(t, redis, { ca: redis.ca })
-    await store.insertSession('id', { sealed: Buffer.from('record'), ...times })
+    await store.insertSession('id', { ...records, ...times })
     assert.equal((await store.readSession('id'))?.sealed.toString(), 'record')
+    await until('the news', () => performance.now() - store.hearing.provenAt < 1000)
   })
 
   // The attack: whoever answers at that address gets the password and every record.

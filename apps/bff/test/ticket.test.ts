@@ -115,15 +115,13 @@ test('a stolen store', async (t) => {
       assert.equal(ids.length, 2)
       // Each session gets the other's record, and each service the other's token.
       const records = db.prepare('SELECT id, sealed FROM sessions ORDER BY id').all()
-      const tokens = db
-        .prepare('SELECT session_id, service, sealed FROM tokens ORDER BY 1, 2')
-        .all()
+      const tokens = db.prepare('SELECT session, service, sealed FROM tokens ORDER BY 1, 2').all()
       assert.equal(tokens.length, 4)
-      for (const { session_id: id, service, sealed } of tokens) {
+      for (const { session, service, sealed } of tokens) {
         const other = service === 'crud_service' ? 'analytics_service' : 'crud_service'
-        db.prepare('UPDATE tokens SET sealed = ? WHERE session_id = ? AND service = ?').run(
+        db.prepare('UPDATE tokens SET sealed = ? WHERE session = ? AND service = ?').run(
           sealed as Uint8Array,
-          String(id),
+          Number(session),
           other,
         )
       }

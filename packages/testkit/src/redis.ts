@@ -11,7 +11,7 @@ import { until } from './wait.ts'
 
 /** Just what the store needs, as docs/sessions.md prints it. */
 export const ACL_RULES =
-  '~bff:* -@all +ping +select +hmget +hgetall +hdel +eval +exists +hset +hget +hincrby +hsetnx +expireat +ttl +del +role +asking +cluster|slots'
+  '~bff:* &bff:* -@all +ping +select +info +time +eval +exists +del +ttl +expireat +set +hget +hmget +hgetall +hset +hsetnx +hincrby +hdel +zadd +zrem +zremrangebyscore +zrange +zrangebyscore +zcount +zcard +publish +subscribe +role +asking +cluster|slots'
 
 const PASSWORD = 'a password for tests'
 const NODE = [

@@ -1,4 +1,5 @@
 import { createClient, createCluster, ErrorReply, RESP_TYPES, type RedisClientOptions } from 'redis'
+import type { Open, Reopened } from './redis-reopener.ts'
 
 /** Where the Redis is, and as whom to sign in. */
 export interface RedisAddress {
@@ -25,14 +26,22 @@ export interface RedisConnection {
    * @throws what Redis answers, or why there is no answer.
    */
   send(key: string, command: RedisArgument[]): Promise<unknown>
+  /** The nodes that take writes, as far as is known. */
+  nodes(): string[]
+  sendTo(node: string, command: RedisArgument[]): Promise<unknown>
   /** Whether it still serves the keys of other nodes when one fails. */
   readonly partial: boolean
   /** Commands under way fail. */
   close(): void
 }
 
-/** @param lost called when a connection that was open fails, with the reason; maybe repeatedly. */
-export type OpenConnection = (lost: (cause: Error) => void) => Promise<RedisConnection>
+/** A connection that is told what is published. */
+export type Subscription = Reopened
+
+export type Subscribe = (
+  channels: string[],
+  hear: (message: string, channel: string) => void,
+) => Open<Subscription>
 
 /*
  * A connection that breaks is given up, and one over which nothing comes is broken: a peer that was
@@ -51,17 +60,42 @@ const COMMON = {
 const MAX_WAITING = 10_000
 const BINARY = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } as const
 
-export function redisOpener(address: RedisAddress): OpenConnection {
+export function redisOpener(address: RedisAddress): Open<RedisConnection> {
   if (address.cluster) return (lost) => openCluster(address, lost)
-  if (address.sentinelMaster === undefined) return (lost) => openNode(nodeOptions(address), lost)
   const name = address.sentinelMaster
-  return (lost) => openMaster(address, name, lost)
+  if (name === undefined) return (lost) => openNode(nodeOptions(address), lost)
+  return async (lost) => leaving(await openMaster(address, name, lost), lost)
+}
+
+/** Listens at the one node, at the master, or at any node of a cluster: each tells all the others. */
+export const redisSubscriber =
+  (address: RedisAddress): Subscribe =>
+  (channels, hear) =>
+  async (lost) => {
+    const { cluster, sentinelMaster } = address
+    const connection = await (cluster
+      ? openAnySeed(address, lost)
+      : sentinelMaster === undefined
+        ? openNode(nodeOptions(address), lost)
+        : openMaster(address, sentinelMaster, lost))
+    try {
+      await connection.subscribe(channels, hear)
+    } catch (cause) {
+      connection.close()
+      throw cause
+    }
+    return { partial: false, close: () => connection.close() }
+  }
+
+interface NodeConnection extends RedisConnection {
+  call(command: string[]): Promise<unknown>
+  subscribe(channels: string[], hear: (message: string, channel: string) => void): Promise<unknown>
 }
 
 async function openNode(
   options: RedisClientOptions,
   lost: (cause: Error) => void,
-): Promise<RedisConnection & { call: (command: string[]) => Promise<unknown> }> {
+): Promise<NodeConnection> {
   const client = createClient({ ...options, ...COMMON, commandsQueueMaxLength: MAX_WAITING })
   client.on('error', lost)
   try {
@@ -72,8 +106,11 @@ async function openNode(
   }
   return {
     partial: false,
+    nodes: () => [''],
     send: (_key, command) => client.sendCommand(command, BINARY),
+    sendTo: (_node, command) => client.sendCommand(command, BINARY),
     call: (command) => client.sendCommand(command),
+    subscribe: (channels, hear) => client.subscribe(channels, hear),
     close: () => client.destroy(),
   }
 }
@@ -106,9 +143,32 @@ async function openCluster(
   }
   return {
     partial: true,
+    nodes: () => cluster.masters.map(({ address }) => address),
     send: (key, command) => cluster.sendCommand(key, false, command, BINARY),
+    async sendTo(node, command) {
+      const master = cluster.masters.find(({ address }) => address === node)
+      if (master === undefined) throw new Error(`${node} is no master of the cluster`)
+      return (await cluster.nodeClient(master)).sendCommand(command, BINARY)
+    },
     close: () => cluster.destroy(),
   }
+}
+
+async function openAnySeed(
+  address: RedisAddress,
+  lost: (cause: Error) => void,
+): Promise<NodeConnection> {
+  const causes: unknown[] = []
+  const seeds = seedsOf(address)
+  const first = Math.floor(Math.random() * seeds.length)
+  for (const seed of [...seeds.slice(first), ...seeds.slice(0, first)]) {
+    try {
+      return await openNode(nodeOptions(address, seed), lost)
+    } catch (cause) {
+      causes.push(cause)
+    }
+  }
+  throw new AggregateError(causes, 'no node of the cluster answers')
 }
 
 /** Asks one sentinel after the other where the master is, and connects there. */
@@ -116,7 +176,7 @@ async function openMaster(
   address: RedisAddress,
   name: string,
   lost: (cause: Error) => void,
-): Promise<RedisConnection> {
+): Promise<NodeConnection> {
   const causes: unknown[] = []
   for (const seed of seedsOf(address)) {
     try {
@@ -125,7 +185,7 @@ async function openMaster(
       const connection = await openNode({ ...options, socket: { ...socket, ...master } }, lost)
       // A sentinel may not have heard of a failover yet: what a replica took would be lost.
       const role = await connection.call(['ROLE']).catch((cause: unknown) => cause)
-      if (Array.isArray(role) && role[0] === 'master') return leaving(connection, lost)
+      if (Array.isArray(role) && role[0] === 'master') return connection
       connection.close()
       throw new Error(`${master.host}:${master.port} is not a master`, { cause: role })
     } catch (cause) {
@@ -173,13 +233,13 @@ async function askSentinel(
 
 const seedsOf = ({ url, seeds }: RedisAddress) => [url, ...seeds]
 
-function nodeOptions(address: RedisAddress) {
+function nodeOptions(address: RedisAddress, seed = address.url) {
   const url = new URL(address.url)
   return {
     ...(url.username === '' ? {} : { username: decodeURIComponent(url.username) }),
     ...(address.password === undefined ? {} : { password: address.password }),
     database: Number(url.pathname.slice(1)),
-    socket: { ...SOCKET, ...socketOf(address.url, address) },
+    socket: { ...SOCKET, ...socketOf(seed, address) },
   }
 }
 

@@ -1,116 +1,53 @@
 import type { Logger } from '@audience-bridge/kit/log.ts'
-import type { OpenConnection, RedisArgument, RedisConnection } from './redis-connection.ts'
+import type { RedisArgument, RedisConnection } from './redis-connection.ts'
+import { type Open, Reopener } from './redis-reopener.ts'
 
 /** A command is answered within this time, or fails: a caller has a second for its own answer. */
 const DEADLINE_MS = 600
-/** From the second failure in a row on there is a pause before the next attempt, doubled up to this. */
-const MAX_PAUSE_MS = 1000
-/** A connection that lived shorter counts as one more failure. */
-const SHORT_LIFE_MS = 1000
 
 /**
- * Keeps one connection to Redis: opens it anew whenever it is lost, and forever. A command is sent at
+ * Commands to Redis, over one connection that is opened anew whenever it is lost. A command is sent at
  * most once and is answered within 600 ms; while there is no connection it fails at once, unless one
  * is just being opened. A connection that lets a command wait too long is given up: a server that is
  * paused or cut off would hold every later command as well.
  */
 export class RedisLink {
-  readonly #open: OpenConnection
-  readonly #log: Logger
-  #connection: RedisConnection | undefined
-  #opening: Promise<RedisConnection | undefined> | undefined
-  #pause: NodeJS.Timeout | undefined
-  #openedAt = 0
-  #failures = 0
-  #cause: Error | undefined
-  #closed = false
+  readonly #connection: Reopener<RedisConnection>
 
-  constructor(open: OpenConnection, log: Logger) {
-    this.#open = open
-    this.#log = log
-    this.#reopen()
+  constructor(open: Open<RedisConnection>, log: Logger) {
+    const opened = () => void warnOfEviction(this, log)
+    this.#connection = new Reopener({ open, log, what: 'the connection to Redis', opened })
   }
 
   /** @throws what Redis answers, or why it does not. */
-  async send(key: string, command: RedisArgument[]): Promise<unknown> {
-    let used: RedisConnection | undefined
-    const answer = async () => {
-      used = this.#connection ?? (await this.#opening)
-      if (used === undefined) {
-        throw new Error(`no connection to Redis: ${this.#cause?.message ?? 'it is closed'}`)
-      }
-      return used.send(key, command)
-    }
-    return withinDeadline(answer(), () => {
-      const late = new Error(`Redis did not answer within ${DEADLINE_MS} ms`)
-      if (used !== undefined) this.#lose(used, late)
-      return late
-    })
+  send(key: string, command: RedisArgument[]): Promise<unknown> {
+    return this.#within((connection) => connection.send(key, command))
+  }
+
+  /** The nodes that take writes, as far as is known; none while there is no connection. */
+  nodes(): readonly string[] {
+    return this.#connection.current?.nodes() ?? []
+  }
+
+  sendTo(node: string, command: RedisArgument[]): Promise<unknown> {
+    return this.#within((connection) => connection.sendTo(node, command))
   }
 
   close(): void {
-    this.#closed = true
-    clearTimeout(this.#pause)
-    this.#connection?.close()
-    this.#connection = undefined
+    this.#connection.close()
   }
 
-  #lose(connection: RedisConnection, cause: Error): void {
-    const known = this.#opening !== undefined || this.#pause !== undefined
-    if (connection !== this.#connection || known || this.#closed) return
-    if (this.#failures === 0) this.#log.warn({ err: cause }, 'the connection to Redis is lost')
-    const lived = performance.now() - this.#openedAt
-    this.#failures = lived < SHORT_LIFE_MS ? this.#failures + 1 : 0
-    this.#cause = cause
-    if (!connection.partial) {
-      this.#connection = undefined
-      connection.close()
+  #within(send: (connection: RedisConnection) => Promise<unknown>): Promise<unknown> {
+    let used: RedisConnection | undefined
+    const answer = async () => {
+      used = this.#connection.current ?? (await this.#connection.get())
+      return send(used)
     }
-    this.#reopen()
-  }
-
-  #reopen(): void {
-    if (this.#closed || this.#opening !== undefined || this.#pause !== undefined) return
-    if (this.#failures === 0) {
-      this.#opening = this.#attempt()
-      return
-    }
-    const pauseMs = Math.min(MAX_PAUSE_MS, 25 * 2 ** this.#failures) * (0.5 + Math.random() / 2)
-    this.#pause = setTimeout(() => {
-      this.#pause = undefined
-      this.#opening = this.#attempt()
-    }, pauseMs)
-    this.#pause.unref()
-  }
-
-  async #attempt(): Promise<RedisConnection | undefined> {
-    try {
-      let opened: RedisConnection | undefined
-      opened = await this.#open((cause) => opened && this.#lose(opened, cause))
-      if (this.#closed) {
-        opened.close()
-        return undefined
-      }
-      this.#take(opened)
-      return opened
-    } catch (cause) {
-      this.#failures++
-      this.#cause = cause instanceof Error ? cause : new Error(String(cause))
-      if (this.#failures === 1) this.#log.error({ err: cause }, 'Redis cannot be reached')
-      return undefined
-    } finally {
-      this.#opening = undefined
-      if (this.#connection === undefined) this.#reopen()
-    }
-  }
-
-  #take(opened: RedisConnection): void {
-    const before = this.#connection
-    // What is under way at the nodes that answer goes on to its end.
-    if (before !== undefined) setTimeout(() => before.close(), DEADLINE_MS).unref()
-    this.#connection = opened
-    this.#openedAt = performance.now()
-    if (before === undefined) this.#log.info('connected to Redis')
+    return withinDeadline(answer(), () => {
+      const late = new Error(`Redis did not answer within ${DEADLINE_MS} ms`)
+      if (used !== undefined) this.#connection.lose(used, late)
+      return late
+    })
   }
 }
 
@@ -123,4 +60,18 @@ function withinDeadline<T>(answer: Promise<T>, expire: () => Error): Promise<T> 
     }, DEADLINE_MS)
     answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
+}
+
+/** A Redis that makes room by itself signs users out without a word. */
+async function warnOfEviction(link: RedisLink, log: Logger): Promise<void> {
+  for (const node of link.nodes()) {
+    // Whoever may not ask is not told.
+    const info = String(await link.sendTo(node, ['INFO', 'memory']).catch(() => ''))
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
+    if (policy === undefined || policy === 'noeviction') continue
+    log.warn(
+      { node, policy },
+      'Redis deletes sessions when its memory is full: set maxmemory-policy to noeviction',
+    )
+  }
 }

@@ -1,118 +1,165 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
-import type { SessionStore } from './store.ts'
+import type { Logger } from '@audience-bridge/kit/log.ts'
+import { openDatabase } from './sqlite-schema.ts'
+import { prepareStatements } from './sqlite-statements.ts'
+import type { ListedSession, SessionStore, StoreNews } from './store.ts'
 
-const SCHEMA = `
-CREATE TABLE IF NOT EXISTS sessions (
-  id TEXT PRIMARY KEY, sealed BLOB NOT NULL, version INTEGER NOT NULL,
-  created_at INTEGER NOT NULL, seen_at INTEGER NOT NULL, expires_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS sessions_expiry ON sessions (expires_at);
-CREATE INDEX IF NOT EXISTS sessions_seen ON sessions (seen_at);
-CREATE TABLE IF NOT EXISTS tokens (
-  session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE, service TEXT NOT NULL,
-  sealed BLOB NOT NULL, expires_at INTEGER NOT NULL, PRIMARY KEY (session_id, service)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS tokens_expiry ON tokens (expires_at);
-CREATE TABLE IF NOT EXISTS logins (
-  id TEXT PRIMARY KEY, sealed BLOB NOT NULL, used INTEGER NOT NULL, expires_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS logins_expiry ON logins (expires_at);
-`
+type Row = Record<string, unknown>
 
-/** Sessions in one SQLite file: survives restarts and `kill -9` (WAL, synced at checkpoints). */
-export function openSqliteStore(path: string): SessionStore {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const db = new DatabaseSync(path)
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 500')
-  db.exec(SCHEMA)
-
-  const readSession = db.prepare(
-    'SELECT sealed, version, created_at, seen_at, expires_at FROM sessions WHERE id = ?',
-  )
-  const insertSession = db.prepare('INSERT INTO sessions VALUES (?, ?, 1, ?, ?, ?)')
-  const replaceSession = db.prepare(
-    'UPDATE sessions SET sealed = ?, version = version + 1 WHERE id = ? AND version = ?',
-  )
-  const touchSession = db.prepare('UPDATE sessions SET seen_at = max(seen_at, ?) WHERE id = ?')
-  const deleteSession = db.prepare('DELETE FROM sessions WHERE id = ?')
-  const readTokens = db.prepare('SELECT service, sealed FROM tokens WHERE session_id = ?')
-  const writeToken = db.prepare(
-    `INSERT INTO tokens SELECT id, ?, ?, ? FROM sessions WHERE id = ?
-     ON CONFLICT DO UPDATE SET sealed = excluded.sealed, expires_at = excluded.expires_at`,
-  )
-  const deleteToken = db.prepare('DELETE FROM tokens WHERE session_id = ? AND service = ?')
-  const insertLogin = db.prepare('INSERT INTO logins VALUES (?, ?, 0, ?)')
-  const readLogin = db.prepare('SELECT sealed, used FROM logins WHERE id = ?')
-  const useLogin = db.prepare('UPDATE logins SET used = 1 WHERE id = ? AND used = 0')
-  const expire = [
-    `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $now LIMIT $limit)`,
-    `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE seen_at <= $now - $idle LIMIT $limit)`,
-    `DELETE FROM tokens WHERE (session_id, service) IN
-       (SELECT session_id, service FROM tokens WHERE expires_at <= $now LIMIT $limit)`,
-    `DELETE FROM logins WHERE id IN (SELECT id FROM logins WHERE expires_at <= $now LIMIT $limit)`,
-  ].map((sql) => {
-    const statement = db.prepare(sql)
-    statement.setAllowUnknownNamedParameters(true)
-    return statement
-  })
+/** Sessions in one SQLite file, of one process. */
+export function openSqliteStore(path: string, log: Logger): SessionStore {
+  const db = openDatabase(path, log)
+  const run = prepareStatements(db)
+  const listeners = new Set<(news: StoreNews) => void>()
+  const tell = (news: StoreNews) => {
+    for (const listener of listeners) listener(news)
+  }
+  /** All or nothing. */
+  const together = <T>(body: () => T): T => {
+    db.exec('BEGIN IMMEDIATE')
+    try {
+      const result = body()
+      db.exec('COMMIT')
+      return result
+    } catch (cause) {
+      db.exec('ROLLBACK')
+      throw cause
+    }
+  }
 
   return {
     shared: false,
+    hearing: { since: -Infinity, provenAt: Infinity },
+    watch(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+
     async readSession(id) {
-      const row = readSession.get(id)
+      const row = run.readSession.get({ id })
       if (row === undefined) return undefined
-      return {
-        sealed: row.sealed as Uint8Array,
-        version: Number(row.version),
-        createdAt: Number(row.created_at),
-        seenAt: Number(row.seen_at),
-        expiresAt: Number(row.expires_at),
-      }
+      return { sealed: row.sealed as Uint8Array, version: Number(row.version), ...timesOf(row) }
     },
-    async insertSession(id, session) {
-      insertSession.run(id, session.sealed, session.createdAt, session.seenAt, session.expiresAt)
+    async insertSession(id, { sealed, card, keys, createdAt, seenAt, expiresAt }) {
+      together(() => {
+        run.insertSession.run({ id, sealed, card, createdAt, seenAt, expiresAt })
+        for (const { kind, hash } of keys) run.insertKey.run({ id, kind, hash })
+      })
     },
-    async replaceSession(id, sealed, version) {
-      return replaceSession.run(sealed, id, version).changes === 1
+    async replaceSession(id, sealed, version, card) {
+      return run.replaceSession.run({ id, sealed, version, card: card ?? null }).changes === 1
     },
     async touchSession(id, seenAt) {
-      touchSession.run(seenAt, id)
+      run.touchSession.run({ id, seenAt })
     },
-    async deleteSession(id) {
-      deleteSession.run(id)
+    async shortenSession(id, expiresAt) {
+      run.shortenSession.run({ id, expiresAt })
     },
+    async deleteSession(id, reason, unseenSince) {
+      const { changes } = run.deleteSession.run({ id, unseenSince: unseenSince ?? null })
+      if (changes === 0) return false
+      tell({ kind: 'ended', id, reason })
+      return true
+    },
+    async listSessions(by, { limit, after }) {
+      const page = { limit, after: after === undefined ? 0 : Number(after) }
+      const rows =
+        by === 'all'
+          ? run.listSessions.all(page)
+          : run.listSessionsByKey.all({ ...page, kind: by.kind, hash: by.hash })
+      const sessions = rows.map(listedOf)
+      const last = rows.length === limit ? rows.at(-1) : undefined
+      return last === undefined ? { sessions } : { sessions, next: String(last.row) }
+    },
+    async countSessions() {
+      return Number(run.countSessions.get()?.count)
+    },
+
     async readTokens(id) {
-      return new Map(
-        readTokens.all(id).map((row) => [String(row.service), row.sealed as Uint8Array]),
-      )
+      const rows = run.readTokens.all({ id })
+      return new Map(rows.map((row) => [String(row.service), row.sealed as Uint8Array]))
     },
-    async writeToken(id, service, sealed, expiresAt) {
-      writeToken.run(service, sealed, expiresAt, id)
+    async writeToken(id, service, sealed, expiresAt, fence) {
+      return run.writeToken.run({ id, service, sealed, expiresAt, fence }).changes === 1
     },
     async deleteToken(id, service) {
-      deleteToken.run(id, service)
+      run.deleteToken.run({ id, service })
     },
+
+    async acquireLease(id, name, holder, ms) {
+      const now = Date.now()
+      return together(() => {
+        const { changes } = run.acquireLease.run({ id, name, holder, until: now + ms, now })
+        if (changes === 1) {
+          return { kind: 'held' as const, fence: Number(run.nextFence.get({ id })?.fence) }
+        }
+        return { kind: run.readSession.get({ id }) === undefined ? 'gone' : 'taken' }
+      })
+    },
+    async renewLease(id, name, holder, ms) {
+      const now = Date.now()
+      return run.renewLease.run({ id, name, holder, until: now + ms, now }).changes === 1
+    },
+    async releaseLease(id, name, holder) {
+      const { changes } = run.releaseLease.run({ id, name, holder })
+      if (changes === 1) tell({ kind: 'released', id, name })
+    },
+
     async insertLogin(id, sealed, expiresAt) {
-      insertLogin.run(id, sealed, expiresAt)
+      run.insertLogin.run({ id, sealed, expiresAt })
     },
     async readLogin(id) {
-      const row = readLogin.get(id)
+      const row = run.readLogin.get({ id })
       return row && { sealed: row.sealed as Uint8Array, used: row.used === 1 }
     },
     async useLogin(id) {
-      return useLogin.run(id).changes === 1
+      return run.useLogin.run({ id }).changes === 1
     },
+
+    async useOnce(key, expiresAt) {
+      const now = Math.floor(Date.now() / 1000)
+      return run.useOnce.run({ key, expiresAt, now }).changes === 1
+    },
+
+    async readDocument(name) {
+      const row = run.readDocument.get({ name })
+      return row && { sealed: row.sealed as Uint8Array, version: Number(row.version) }
+    },
+    async replaceDocument(name, sealed, version) {
+      const { changes } =
+        version === 0
+          ? run.insertDocument.run({ name, sealed })
+          : run.replaceDocument.run({ name, sealed, version })
+      return changes === 1
+    },
+
     async deleteExpired(now, idleSeconds, limit) {
-      let deleted = 0
-      for (const statement of expire) {
-        deleted += Number(statement.run({ now, idle: idleSeconds, limit }).changes)
+      const absolute = run.expireSessions.all({ now, limit })
+      for (const { id } of absolute) tell({ kind: 'ended', id: String(id), reason: 'absolute' })
+      const idle = run.expireIdle.all({ unseenSince: now - idleSeconds, limit })
+      for (const { id } of idle) tell({ kind: 'ended', id: String(id), reason: 'idle' })
+      let deleted = absolute.length + idle.length
+      for (const expire of [run.expireTokens, run.expireLogins, run.expireOnce]) {
+        deleted += Number(expire.run({ now, limit }).changes)
       }
       return deleted
+    },
+    async ping() {
+      run.ping.get()
     },
     async close() {
       db.close()
     },
   }
 }
+
+const timesOf = (row: Row) => ({
+  createdAt: Number(row.created_at),
+  seenAt: Number(row.seen_at),
+  expiresAt: Number(row.expires_at),
+})
+
+const listedOf = (row: Row): ListedSession => ({
+  id: String(row.id),
+  card: row.card as Uint8Array,
+  ...timesOf(row),
+})
