@@ -87,3 +87,16 @@ test('a session that is used on one node is not idle on the others', async (t) =
   time.pass(600)
   assert.equal((await b.find(cookie)).kind, 'ended')
 })
+
+test('a role that is taken away on one node is gone on the others', async (t) => {
+  const { a, b, cookie, here, there } = await shareSession(t)
+  const user = { ...here.user, roles: ['admin'] }
+  assert.equal(await a.replaceGrant(here, { ...grant, refreshToken: 'r2' }, user), 'kept')
+  await until('the news', () => b.peek(cookie) === undefined)
+  await b.find(cookie)
+  assert.deepEqual(there.user.roles, ['admin'])
+  assert.equal(there.privilegesChanged, true)
+  // Whichever node comes first gives the new id, once.
+  const rotated = await Promise.all([a.rotate(here), b.rotate(there)])
+  assert.equal(rotated.filter((successor) => successor !== undefined).length, 1)
+})

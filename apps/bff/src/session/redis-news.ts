@@ -76,6 +76,7 @@ function parseNews(message: string): StoreNews | undefined {
   const { kind, id, reason, name } = news
   if (typeof id !== 'string') return undefined
   if (kind === 'ended' && typeof reason === 'string') return { kind, id, reason }
+  if (kind === 'changed') return { kind, id }
   if (kind === 'released' && typeof name === 'string') return { kind, id, name }
   return undefined
 }

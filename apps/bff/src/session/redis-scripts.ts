@@ -30,12 +30,13 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return redis.error_reply('EXISTS the 
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return redis.call('EXPIREAT', KEYS[1], ARGV[1])`
 
-/** `sealed`, `version`, and maybe `card`. */
+/** `sealed`, `version`, channel, message, and maybe `card`. */
 export const REPLACE = `
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], 'sealed', ARGV[1])
-if ARGV[3] then redis.call('HSET', KEYS[1], 'card', ARGV[3]) end
+if ARGV[5] then redis.call('HSET', KEYS[1], 'card', ARGV[5]) end
 redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1`
 
 /** `seenAt`. */
@@ -45,12 +46,13 @@ if not seen or tonumber(seen) >= tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'seen_at', ARGV[1])
 return 1`
 
-/** `expiresAt`. */
+/** `expiresAt`, channel, message. */
 export const SHORTEN = `
 local at = redis.call('HGET', KEYS[1], 'expires_at')
 if not at or tonumber(at) <= tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'expires_at', ARGV[1])
 redis.call('EXPIREAT', KEYS[1], ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`
 
 /** `unseenSince` or nothing, channel, message. Answers where it was listed; no end is silent. */

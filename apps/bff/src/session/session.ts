@@ -33,6 +33,8 @@ export interface ServiceToken {
   /** Thumbprint of the key that the token is bound to (RFC 9449 §6.1); undefined: a bearer token. */
   jkt?: string
   mintedAt: number
+  /** When it is replaced ahead of its end, if the session is in use; seconds since the epoch. */
+  renewAt: number
   /** When the BFF stops using it; at or before the token's own `exp`. */
   expiresAt: number
   /** Version of the configuration under which it was minted. */
@@ -77,7 +79,28 @@ export interface Session extends Readonly<SessionOrigin> {
   /** Version of the record in the store. */
   version: number
   readonly tokens: Map<string, ServiceToken>
+  /** The IdP gave the user other roles since: the session is due for a new id. */
+  privilegesChanged: boolean
   ended: boolean
+}
+
+/** A session in memory, as it is in the store. */
+export function startSession(
+  ticket: Ticket,
+  from: SessionOrigin & Pick<Session, 'user' | 'grant'>,
+  times: Pick<Session, 'createdAt' | 'expiresAt' | 'seenAt'> & { version?: number },
+  checkedAt = performance.now(),
+): Session {
+  const { createdAt, expiresAt, seenAt, version = 1 } = times
+  const { user, issuer, sid, frontend, idpSessionExpiresAt, requested, binding, agent } = from
+  return {
+    ...{ ticket, user, issuer, sid, frontend, idpSessionExpiresAt, requested, binding, agent },
+    ...{ createdAt, expiresAt, seenAt, touchedAt: seenAt, checkedAt, version },
+    grant: from.grant,
+    tokens: new Map(),
+    privilegesChanged: false,
+    ended: false,
+  }
 }
 
 /** What is sealed in the store. Versioned: a record of another version is not understood. */

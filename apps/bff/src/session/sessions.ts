@@ -1,19 +1,19 @@
 import type { SessionUser } from '@audience-bridge/contracts/session.ts'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
-import { cardOf, keysOf, sealCard } from './card.ts'
+import { SessionCache } from './cache.ts'
+import { keysOf } from './card.ts'
+import { openSession, openToken, sealSession, sealToken } from './sealed.ts'
 import {
   type Grant,
   limitPassed,
-  readRecord,
-  recordOf,
   type ServiceToken,
   type Session,
   type SessionEnd,
   type SessionOrigin,
-  type SessionRecord,
+  startSession,
 } from './session.ts'
 import type { SessionStore } from './store.ts'
-import { newTicket, readTickets, type StoreKeys, seal, type Ticket, unseal } from './ticket.ts'
+import { newTicket, readTickets, type StoreKeys, type Ticket } from './ticket.ts'
 
 export interface SessionLimits {
   idleSeconds: number
@@ -65,11 +65,12 @@ export class Sessions {
   readonly #keys: StoreKeys
   readonly #clock: Clock
   readonly #limits: () => SessionLimits
-  readonly #maxCached: number
   readonly #observe: SessionObserver
-  readonly #cache = new Map<string, Session>()
-  readonly #byId = new Map<string, Session>()
+  readonly #cache: SessionCache
+  readonly #successors = new WeakMap<Session, Promise<Session | undefined>>()
   readonly #opening = new Map<string, Promise<SessionLookup>>()
+  /** Sessions that are just being read: what is told of them meanwhile must not be missed. */
+  readonly #arriving = new Map<string, { ended: boolean; changed: boolean }>()
   readonly #endListeners = new Set<EndListener>()
   readonly #unwatch: () => void
 
@@ -86,9 +87,10 @@ export class Sessions {
     this.#clock = deps.clock
     this.#limits = deps.limits
     this.#observe = deps.observe
-    this.#maxCached = deps.maxCached ?? 10_000
+    this.#cache = new SessionCache(deps.maxCached ?? 10_000)
     this.#unwatch = deps.store.watch((news) => {
       if (news.kind === 'ended') this.#hearEnd(news.id, news.reason)
+      else if (news.kind === 'changed') this.#hearChange(news.id)
     })
   }
 
@@ -104,20 +106,34 @@ export class Sessions {
 
   async create(login: NewLogin): Promise<Session> {
     const now = this.#clock()
-    const expiresAt = now + this.#limits().absoluteSeconds
-    const session = this.#start(newTicket(this.#keys), login, { createdAt: now, expiresAt })
+    const times = { createdAt: now, seenAt: now, expiresAt: now + this.#limits().absoluteSeconds }
+    const session = startSession(newTicket(this.#keys), login, times)
     await this.#insert(session)
     this.#observe.created()
     return session
   }
 
   /**
-   * Gives a session a new id, after its user's privileges changed: what was known of the old one
-   * opens nothing new. The old id still serves for 10 s, without being renewed.
+   * Gives a session a new id. The old one still serves for 10 s, for calls under way.
+   *
+   * @returns undefined when another node has done so, whose answer carries the new cookie.
    */
-  async rotate(session: Session): Promise<Session> {
+  async rotate(session: Session): Promise<Session | undefined> {
+    const known = this.#successors.get(session)
+    if (known !== undefined) return known
+    const { ticket, expiresAt } = session
+    // One new id for an old one, whichever nodes are asked at the same time.
+    const successor = this.#store
+      .useOnce(`rotate/${ticket.id}`, expiresAt)
+      .then((first) => (first ? this.#succeed(session) : undefined))
+    this.#successors.set(session, successor)
+    return successor
+  }
+
+  async #succeed(session: Session): Promise<Session> {
     const { ticket, createdAt, expiresAt, tokens } = session
-    const next = this.#start(newTicket(this.#keys), session, { createdAt, expiresAt })
+    const times = { createdAt, expiresAt, seenAt: this.#clock() }
+    const next = startSession(newTicket(this.#keys), session, times)
     for (const [service, token] of tokens) next.tokens.set(service, token)
     await this.#insert(next)
     session.expiresAt = Math.min(expiresAt, this.#clock() + RETIRED_SECONDS)
@@ -181,13 +197,11 @@ export class Sessions {
     user: SessionUser = session.user,
   ): Promise<'kept' | 'newer' | 'ended'> {
     const { ticket, version } = session
-    const next = { ...session, grant, user }
-    const sealed = seal(ticket.dataKey, ticket.id, recordOf(next))
+    const { sealed, card } = sealSession({ ...session, grant, user }, ticket, this.#keys)
     // In memory first: the IdP has rotated already, and the old token must not be sent again even
     // when the store cannot take the new one.
     session.grant = grant
-    session.user = user
-    const card = sealCard(cardOf(next), ticket.id, this.#keys)
+    this.#learn(session, user)
     if (await this.#store.replaceSession(ticket.id, sealed, version, card)) {
       // A check may have read the new version meanwhile.
       session.version = Math.max(session.version, version + 1)
@@ -210,7 +224,7 @@ export class Sessions {
     if (session.ended) return
     session.tokens.set(token.service, token)
     const { ticket } = session
-    const sealed = seal(ticket.dataKey, tokenContext(ticket.id, token.service), token)
+    const sealed = sealToken(ticket, token)
     await this.#store.writeToken(ticket.id, token.service, sealed, token.expiresAt, fence)
   }
 
@@ -224,48 +238,14 @@ export class Sessions {
     return this.#cache.values()
   }
 
-  #start(
-    ticket: Ticket,
-    from: SessionOrigin & Pick<Session, 'user' | 'grant'>,
-    times: { createdAt: number; expiresAt: number; seenAt?: number; version?: number },
-    checkedAt = performance.now(),
-  ): Session {
-    const { user, issuer, sid, frontend, idpSessionExpiresAt, requested, binding, agent, grant } =
-      from
-    const seenAt = times.seenAt ?? this.#clock()
-    return {
-      ...{
-        ticket,
-        user,
-        issuer,
-        sid,
-        frontend,
-        idpSessionExpiresAt,
-        requested,
-        binding,
-        agent,
-        grant,
-      },
-      createdAt: times.createdAt,
-      expiresAt: times.expiresAt,
-      seenAt,
-      touchedAt: seenAt,
-      checkedAt,
-      version: times.version ?? 1,
-      tokens: new Map(),
-      ended: false,
-    }
-  }
-
   async #insert(session: Session): Promise<void> {
     const { ticket, createdAt, seenAt, expiresAt } = session
     await this.#store.insertSession(ticket.id, {
-      sealed: seal(ticket.dataKey, ticket.id, recordOf(session)),
-      card: sealCard(cardOf(session), ticket.id, this.#keys),
+      ...sealSession(session, ticket, this.#keys),
       keys: keysOf(session, this.#keys),
       ...{ createdAt, seenAt, expiresAt },
     })
-    this.#remember(session)
+    this.#cache.add(session)
   }
 
   /** @returns false when the session has ended. */
@@ -273,16 +253,15 @@ export class Sessions {
     const { ticket } = session
     const askedAt = performance.now()
     const stored = await this.#store.readSession(ticket.id)
-    const record = stored && openRecord(ticket, stored.sealed)
-    if (stored === undefined || record === undefined) {
+    const content = stored && openSession(ticket, stored.sealed)
+    if (stored === undefined || content === undefined) {
       this.#hearEnd(ticket.id, 'gone')
       this.#forget(session)
       return false
     }
     if (stored.version > session.version) {
-      const { grant, user } = readRecord(record)
-      session.grant = grant
-      session.user = user
+      session.grant = content.grant
+      this.#learn(session, content.user)
       session.version = stored.version
     }
     session.seenAt = Math.max(session.seenAt, stored.seenAt)
@@ -294,20 +273,36 @@ export class Sessions {
   async #open(cookie: string): Promise<SessionLookup> {
     const tickets = readTickets(cookie, this.#keys)
     for (const ticket of tickets) {
-      const askedAt = performance.now()
-      const stored = await this.#store.readSession(ticket.id)
-      const record = stored && openRecord(ticket, stored.sealed)
-      if (stored === undefined || record === undefined) continue
-      const session = this.#start(ticket, readRecord(record), stored, askedAt)
-      for (const [service, sealed] of await this.#store.readTokens(ticket.id)) {
-        const token = openToken(ticket, service, sealed)
-        if (token !== undefined) session.tokens.set(service, token)
+      const arrival = { ended: false, changed: false }
+      this.#arriving.set(ticket.id, arrival)
+      try {
+        const session = await this.#read(ticket)
+        if (session === undefined) continue
+        const lookup = await this.#judge(session)
+        if (lookup.kind !== 'session') return lookup
+        // Its end came between our reading and now: nobody would tell us of it again.
+        if (arrival.ended) return { kind: 'ended' }
+        if (arrival.changed) session.checkedAt = -Infinity
+        this.#cache.add(session)
+        return lookup
+      } finally {
+        this.#arriving.delete(ticket.id)
       }
-      const lookup = await this.#judge(session)
-      if (lookup.kind === 'session') this.#remember(session)
-      return lookup
     }
     return { kind: tickets.length === 0 ? 'none' : 'ended' }
+  }
+
+  async #read(ticket: Ticket): Promise<Session | undefined> {
+    const askedAt = performance.now()
+    const stored = await this.#store.readSession(ticket.id)
+    const content = stored && openSession(ticket, stored.sealed)
+    if (stored === undefined || content === undefined) return undefined
+    const session = startSession(ticket, content, stored, askedAt)
+    for (const [service, sealed] of await this.#store.readTokens(ticket.id)) {
+      const token = openToken(ticket, service, sealed)
+      if (token !== undefined) session.tokens.set(service, token)
+    }
+    return session
   }
 
   async #judge(session: Session): Promise<SessionLookup> {
@@ -330,46 +325,34 @@ export class Sessions {
     return { kind: 'ended' }
   }
 
+  #learn(session: Session, user: SessionUser): void {
+    if (!sameRoles(session.user, user)) session.privilegesChanged = true
+    session.user = user
+  }
+
   #hearEnd(id: string, reason: string): void {
-    const session = this.#byId.get(id)
+    const arrival = this.#arriving.get(id)
+    if (arrival !== undefined) arrival.ended = true
+    const session = this.#cache.withId(id)
     if (session !== undefined) this.#forget(session)
     for (const listener of this.#endListeners) listener(id, reason)
+  }
+
+  /** What another node made of it is read before it is used again: a role may be gone. */
+  #hearChange(id: string): void {
+    const arrival = this.#arriving.get(id)
+    if (arrival !== undefined) arrival.changed = true
+    const session = this.#cache.withId(id)
+    if (session !== undefined) session.checkedAt = -Infinity
   }
 
   #forget(session: Session): void {
     session.ended = true
     session.tokens.clear()
-    this.#uncache(session)
-  }
-
-  #remember(session: Session): void {
-    if (this.#cache.size >= this.#maxCached) this.#forgetOldest()
-    this.#cache.set(session.ticket.cookie, session)
-    this.#byId.set(session.ticket.id, session)
-  }
-
-  #uncache({ ticket }: Session): void {
-    this.#cache.delete(ticket.cookie)
-    this.#byId.delete(ticket.id)
-  }
-
-  /** Drops a tenth of the cache, the longest unused first. */
-  #forgetOldest(): void {
-    const oldest = [...this.#cache.values()].sort((a, b) => a.seenAt - b.seenAt)
-    for (const session of oldest.slice(0, Math.ceil(this.#maxCached / 10))) this.#uncache(session)
+    this.#cache.delete(session)
   }
 }
 
-function openRecord(ticket: Ticket, sealed: Uint8Array): SessionRecord | undefined {
-  const record = unseal(ticket.dataKey, ticket.id, sealed) as SessionRecord | undefined
-  return record?.v === 2 ? record : undefined
+function sameRoles(a: SessionUser, b: SessionUser): boolean {
+  return a.roles.length === b.roles.length && a.roles.every((role) => b.roles.includes(role))
 }
-
-function openToken(ticket: Ticket, service: string, sealed: Uint8Array): ServiceToken | undefined {
-  return unseal(ticket.dataKey, tokenContext(ticket.id, service), sealed) as
-    | ServiceToken
-    | undefined
-}
-
-/** A token's record opens under its own session and service alone. */
-const tokenContext = (id: string, service: string) => `${id}/${service}`

@@ -55,14 +55,15 @@ export function openRedisStore(address: RedisAddress, log: Logger): SessionStore
       await run(scripts.INSERT, [sessionKey(id)], [String(expiresAt), ...records, ...fields])
     },
     async replaceSession(id, sealed, version, card) {
-      const values = [asBuffer(sealed), String(version), ...(card ? [asBuffer(card)] : [])]
+      const head = [asBuffer(sealed), String(version), ...changed(id)]
+      const values = card === undefined ? head : [...head, asBuffer(card)]
       return (await run(scripts.REPLACE, [sessionKey(id)], values)) === 1
     },
     async touchSession(id, seenAt) {
       await run(scripts.TOUCH, [sessionKey(id)], [String(seenAt)])
     },
     async shortenSession(id, expiresAt) {
-      await run(scripts.SHORTEN, [sessionKey(id)], [String(expiresAt)])
+      await run(scripts.SHORTEN, [sessionKey(id)], [String(expiresAt), ...changed(id)])
     },
     async deleteSession(id, reason, unseenSince) {
       const ended: StoreNews = { kind: 'ended', id, reason }
@@ -162,6 +163,12 @@ export function openRedisStore(address: RedisAddress, log: Logger): SessionStore
     },
   }
 }
+
+/** The channel and the message that a session's record is another one now. */
+const changed = (id: string) => [
+  NEWS_CHANNEL,
+  JSON.stringify({ kind: 'changed', id } satisfies StoreNews),
+]
 
 const TIMES = ['created_at', 'seen_at', 'expires_at']
 

@@ -46,13 +46,16 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
       })
     },
     async replaceSession(id, sealed, version, card) {
-      return run.replaceSession.run({ id, sealed, version, card: card ?? null }).changes === 1
+      const { changes } = run.replaceSession.run({ id, sealed, version, card: card ?? null })
+      if (changes === 1) tell({ kind: 'changed', id })
+      return changes === 1
     },
     async touchSession(id, seenAt) {
       run.touchSession.run({ id, seenAt })
     },
     async shortenSession(id, expiresAt) {
-      run.shortenSession.run({ id, expiresAt })
+      const { changes } = run.shortenSession.run({ id, expiresAt })
+      if (changes === 1) tell({ kind: 'changed', id })
     },
     async deleteSession(id, reason, unseenSince) {
       const { changes } = run.deleteSession.run({ id, unseenSince: unseenSince ?? null })

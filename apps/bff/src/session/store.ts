@@ -114,6 +114,8 @@ export interface StoreHearing {
 /** Told to every process that watches the store. */
 export type StoreNews =
   | { kind: 'ended'; id: string; reason: string }
+  /** Its record was replaced, or its hard limit came forward. */
+  | { kind: 'changed'; id: string }
   /** Somebody gave this lease back. */
   | { kind: 'released'; id: string; name: string }
 
