@@ -20,10 +20,12 @@ import { Sessions } from './session/sessions.ts'
 import type { SessionStore } from './session/store.ts'
 import { guardStore } from './session/store-guard.ts'
 import type { StoreKeys } from './session/ticket.ts'
+import { renewAhead } from './tokens/ahead.ts'
 import type { UserAssertion } from './tokens/assertion.ts'
 import { TokenBroker } from './tokens/broker.ts'
 import { followIdp } from './tokens/connection.ts'
 import { GrantKeeper } from './tokens/grant.ts'
+import { Leases } from './tokens/lease.ts'
 
 export interface BffDeps {
   config: () => BffConfig
@@ -72,15 +74,31 @@ export async function buildBff(
     idleSeconds: () => deps.config().bridge.settings.session.idle_seconds,
     ended: metrics.sessionEnded,
   })
+  const leases = new Leases(store)
   const broker = new TokenBroker({
-    idp,
-    grants: new GrantKeeper({ idp, sessions, clock }),
+    idpOf: idp,
+    grants: new GrantKeeper({ idpOf: idp, sessions, leases, clock }),
     sessions,
-    inspect: (token) => connection().inspect(token),
+    leases,
+    inspect: (_session, token) => connection().inspect(token),
     clock,
-    maxSeconds: () => deps.config().bridge.settings.auth.service_token_seconds,
+    limits: () => {
+      const { auth, token_refresh_threshold: aheadSeconds } = deps.config().bridge.settings
+      return { maxSeconds: auth.service_token_seconds, aheadSeconds }
+    },
     minted: ({ service, mint }, outcome, elapsedMs) =>
       metrics.minted(service, mint, outcome, elapsedMs),
+  })
+  const ahead = renewAhead({
+    sessions,
+    clock,
+    log,
+    renew: async (session, service, token) => {
+      const { requirements, version } = deps.config()
+      const requirement = requirements.get(service)
+      if (requirement === undefined) return 'none'
+      return (await broker.tokenFor(session, requirement, version, token)).kind
+    },
   })
   const upstreams = new Upstreams()
   const pipeline: PipelineDeps = {
@@ -142,6 +160,8 @@ export async function buildBff(
       await closeServer(app.server as Server)
       await app.close()
       await Promise.all(background)
+      await ahead.stop()
+      await leases.close()
       await upstreams.close()
       await deps.outbox?.close()
       await deps.traces.close()

@@ -77,6 +77,8 @@ export const bffSettingsSchema = z.strictObject({
   service_scopes: z.record(z.string(), serviceScopesSchema).default({}),
   /** By service: how its token is obtained; default `token_exchange`. */
   service_mint: z.record(z.string(), z.enum(MINT_METHODS)).default({}),
+  /** A service token of a session in use is replaced so long before its end, in seconds; at most half its life. */
+  token_refresh_threshold: z.int().min(0).max(3600).default(300),
   /** Deprecated (V1): audience and scopes of a service in one entry. */
   service_tokens: serviceTokensSchema.optional(),
   session: z.strictObject({
@@ -133,7 +135,6 @@ export const bffSettingsSchema = z.strictObject({
   pdp: notYet('pdp'),
   services: notYet('services'),
   strategy: notYet('strategy'),
-  token_refresh_threshold: notYet('token_refresh_threshold'),
 })
 
 export type BffSettings = z.output<typeof bffSettingsSchema>

@@ -1,9 +1,9 @@
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
-import type { SessionUser } from '@audience-bridge/contracts/session.ts'
 import type { FastifyInstance } from 'fastify'
 import { mintEagerly } from '../login/eager.ts'
 import { loginCookieTag } from '../login/logins.ts'
 import { readCookie, writeCookie } from '../session/cookie.ts'
+import { userFrom } from '../tokens/user.ts'
 import { noteIdpAnswer, type RouteDeps } from './deps.ts'
 
 /** OpenID Connect Core §3.1.2.6: a login that only a person can complete. */
@@ -128,15 +128,4 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       .header('cache-control', 'no-store')
       .redirect(login.returnTo, 302)
   })
-}
-
-/** The user from the ID token's claims (OpenID Connect Core §5.1). */
-function userFrom(claims: Record<string, unknown>): SessionUser {
-  const { sub, name, email, roles } = claims
-  return {
-    sub: String(sub),
-    ...(typeof name === 'string' ? { name } : {}),
-    ...(typeof email === 'string' ? { email } : {}),
-    roles: Array.isArray(roles) ? roles.filter((role) => typeof role === 'string') : [],
-  }
 }

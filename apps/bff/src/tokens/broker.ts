@@ -3,10 +3,12 @@ import type { Clock } from '@audience-bridge/kit/clock.ts'
 import { decodeJwt } from 'jose'
 import type { ServiceToken, Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
+import { renewalTime } from './ahead.ts'
 import { SingleFlight } from './flight.ts'
 import type { GrantKeeper } from './grant.ts'
 import type { Idp, IdpAnswer, IssuedToken } from './idp.ts'
 import type { Inspection } from './inspect.ts'
+import type { Leases } from './lease.ts'
 import { judgeToken } from './verify.ts'
 
 /** What came of asking for a token; every case is one that a caller must expect. */
@@ -30,6 +32,13 @@ export interface NoToken {
   clockAheadSeconds?: number
 }
 
+export interface TokenLimits {
+  /** No service token is used for longer than this, in seconds. */
+  maxSeconds: number
+  /** So long before its end a token of a session in use is replaced, in seconds. */
+  aheadSeconds: number
+}
+
 const SUBJECT_REFUSALS = new Set(['invalid_grant', 'invalid_request', 'invalid_token'])
 
 type MintObserver = (
@@ -48,46 +57,44 @@ const REFUSAL_MS = 1000
  * configuration needs no sign-out: the next call mints anew.
  */
 export class TokenBroker {
-  readonly #idp: () => Idp
+  readonly #idpOf: (session: Session) => Idp
   readonly #grants: GrantKeeper
   readonly #sessions: Sessions
-  readonly #inspect: (token: string) => Promise<Inspection>
+  readonly #leases: Leases
+  readonly #inspect: (session: Session, token: string) => Promise<Inspection>
   readonly #clock: Clock
-  readonly #maxSeconds: () => number
+  readonly #limits: () => TokenLimits
   readonly #minted: MintObserver | undefined
   readonly #flight = new SingleFlight<TokenOutcome>()
   readonly #refusals = new WeakMap<Session, Map<string, { outcome: NoToken; until: number }>>()
 
   constructor(deps: {
-    idp: () => Idp
+    idpOf: (session: Session) => Idp
     grants: GrantKeeper
     sessions: Sessions
-    inspect: (token: string) => Promise<Inspection>
+    leases: Leases
+    inspect: (session: Session, token: string) => Promise<Inspection>
     clock: Clock
-    /** No service token is used for longer than this, in seconds. */
-    maxSeconds: () => number
+    limits: () => TokenLimits
     /** Told of each mint, for counting. */
     minted?: MintObserver
   }) {
-    this.#idp = deps.idp
+    this.#idpOf = deps.idpOf
     this.#grants = deps.grants
     this.#sessions = deps.sessions
+    this.#leases = deps.leases
     this.#inspect = deps.inspect
     this.#clock = deps.clock
-    this.#maxSeconds = deps.maxSeconds
+    this.#limits = deps.limits
     this.#minted = deps.minted
   }
 
   /** The kept token if it still is what the requirement asks for; no waiting, no I/O. */
   usable(session: Session, requirement: TokenRequirement): ServiceToken | undefined {
     const token = session.tokens.get(requirement.service)
-    if (token === undefined || session.ended) return undefined
-    const fits =
-      token.audience === requirement.audience &&
-      token.asked === askedFor(requirement) &&
-      token.mint === requirement.mint &&
-      this.#clock() < token.expiresAt - margin(token)
-    return fits ? token : undefined
+    return token !== undefined && !session.ended && this.#fits(token, requirement)
+      ? token
+      : undefined
   }
 
   /** @param rejected a token that the service refused: it is not offered again. */
@@ -98,7 +105,7 @@ export class TokenBroker {
     rejected?: ServiceToken,
   ): Promise<TokenOutcome> {
     const kept = this.usable(session, requirement)
-    if (kept !== undefined && kept !== rejected)
+    if (kept !== undefined && kept.token !== rejected?.token)
       return { kind: 'token', token: kept, minted: false }
     const key = JSON.stringify([
       session.ticket.id,
@@ -111,26 +118,61 @@ export class TokenBroker {
     if (refusal !== undefined && refusal.until > performance.now()) return refusal.outcome
     return this.#flight.run(key, async () => {
       const startedAt = performance.now()
-      const outcome = await this.#mint(session, requirement, configVersion)
+      const outcome = await this.#alone(session, requirement, configVersion, rejected)
       this.#minted?.(requirement, outcome.kind, performance.now() - startedAt)
       if (outcome.kind === 'none') this.#rememberRefusal(session, key, outcome)
       return outcome
     })
   }
 
+  /** As the only one of all processes; what another has minted meanwhile is used. */
+  async #alone(
+    session: Session,
+    requirement: TokenRequirement,
+    configVersion: string,
+    rejected: ServiceToken | undefined,
+  ): Promise<TokenOutcome> {
+    const { service } = requirement
+    const leased = await this.#leases.run<TokenOutcome>(
+      session.ticket.id,
+      `mint:${service}`,
+      async () => {
+        const token = await this.#sessions.rereadToken(session, service)
+        const good = token && token.token !== rejected?.token && this.#fits(token, requirement)
+        return good ? { kind: 'token', token, minted: false } : undefined
+      },
+      (fence) => this.#mint(session, requirement, configVersion, fence),
+    )
+    if (leased.kind === 'done') return leased.value
+    if (leased.kind === 'busy') {
+      return { kind: 'unavailable', reason: 'another node is minting this token' }
+    }
+    return { kind: 'session_ended', reason: 'it ended' }
+  }
+
+  #fits(token: ServiceToken, requirement: TokenRequirement): boolean {
+    return (
+      token.audience === requirement.audience &&
+      token.asked === askedFor(requirement) &&
+      token.mint === requirement.mint &&
+      this.#clock() < token.expiresAt - margin(token)
+    )
+  }
+
   async #mint(
     session: Session,
     requirement: TokenRequirement,
     configVersion: string,
+    fence: number,
   ): Promise<TokenOutcome> {
     const issued = await this.#ask(session, requirement)
     if (issued.kind !== 'issued') return issued
     const { token, expiresInSeconds } = issued.value
     const now = this.#clock()
 
-    const inspection = await this.#inspect(token)
+    const inspection = await this.#inspect(session, token)
     if (inspection.kind === 'unavailable') return inspection
-    const tolerance = this.#idp().settings.clockToleranceSeconds
+    const tolerance = this.#idpOf(session).settings.clockToleranceSeconds
     const clock = clockAhead(token, now, tolerance)
     if (inspection.kind === 'invalid') {
       return {
@@ -153,6 +195,12 @@ export class TokenBroker {
 
     if (session.ended)
       return { kind: 'session_ended', reason: 'it ended while the token was minted' }
+    const { maxSeconds, aheadSeconds } = this.#limits()
+    const expiresAt = Math.min(
+      now + maxSeconds,
+      expiresInSeconds === undefined ? judgement.expiresAt : now + expiresInSeconds,
+      judgement.expiresAt + tolerance,
+    )
     const kept: ServiceToken = {
       service: requirement.service,
       audience: requirement.audience,
@@ -161,15 +209,12 @@ export class TokenBroker {
       mint: requirement.mint,
       token,
       mintedAt: now,
-      expiresAt: Math.min(
-        now + this.#maxSeconds(),
-        expiresInSeconds === undefined ? judgement.expiresAt : now + expiresInSeconds,
-        judgement.expiresAt + tolerance,
-      ),
+      renewAt: renewalTime(now, expiresAt, aheadSeconds),
+      expiresAt,
       configVersion,
     }
     // This process has it; a store that is away costs the others one mint, not this user the answer.
-    await this.#sessions.keepToken(session, kept).catch(() => {})
+    await this.#sessions.keepToken(session, kept, fence).catch(() => {})
     return { kind: 'token', token: kept, minted: true }
   }
 
@@ -198,7 +243,7 @@ export class TokenBroker {
     const { audience } = requirement
     switch (requirement.mint) {
       case 'client_credentials':
-        return this.#idp().clientCredentials(audience, scope)
+        return this.#idpOf(session).clientCredentials(audience, scope)
       case 'token_exchange':
         return this.#exchange(session, audience, scope)
       case 'refresh_resource':
@@ -222,14 +267,14 @@ export class TokenBroker {
   async #exchange(session: Session, audience: string, scope: string): Promise<Answer> {
     const grant = await this.#grants.fresh(session)
     if (grant.kind !== 'ok') return grant
-    const answer = await this.#idp().exchange(grant.value.accessToken, audience, scope)
+    const answer = await this.#idpOf(session).exchange(grant.value.accessToken, audience, scope)
     // The IdP does not take the subject token: an invalid one is `invalid_request` (RFC 8693 §2.2.2),
     // an ended login `invalid_grant` with ours. A refresh tells whether the grant is alive.
     const subjectRefused = answer.kind === 'refused' && SUBJECT_REFUSALS.has(answer.error)
     if (!subjectRefused) return answer
     const renewed = await this.#grants.renew(session, grant.value)
     return renewed.kind === 'ok'
-      ? this.#idp().exchange(renewed.value.accessToken, audience, scope)
+      ? this.#idpOf(session).exchange(renewed.value.accessToken, audience, scope)
       : renewed
   }
 

@@ -49,6 +49,12 @@ export interface SignedIn {
   claims: Record<string, unknown>
 }
 
+export interface Refreshed {
+  grant: Grant
+  /** Of the new ID token, where one came. */
+  claims: Record<string, unknown> | undefined
+}
+
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 
@@ -116,10 +122,15 @@ export class Idp {
   }
 
   /** Renews the login's own token; the IdP may rotate the refresh token. */
-  refresh(grant: Grant, now: number): Promise<IdpAnswer<Grant>> {
-    return this.#ask(async (configuration) =>
-      grantFrom(await oidc.refreshTokenGrant(configuration, grant.refreshToken ?? ''), grant, now),
-    )
+  refresh(grant: Grant, now: number): Promise<IdpAnswer<Refreshed>> {
+    return this.#ask(async (configuration) => {
+      const response = await oidc.refreshTokenGrant(configuration, grant.refreshToken ?? '')
+      const claims = response.claims()
+      return {
+        grant: grantFrom(response, grant, now),
+        claims: claims === undefined ? undefined : { ...claims },
+      }
+    })
   }
 
   /** RFC 8707 §2.2: the refresh grant for one resource. Also gives the rotated login grant. */
