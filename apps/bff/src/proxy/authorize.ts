@@ -5,6 +5,7 @@ import { SILENT_LOGIN, wouldAskMore } from '../login/reauthorize.ts'
 import type { ProblemMore } from '../problems.ts'
 import { readCookie } from '../session/cookie.ts'
 import { csrfFault, requestOrigin } from '../session/csrf.ts'
+import { rotateSession } from '../session/rotation.ts'
 import type { ServiceToken } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { UserAssertion } from '../tokens/assertion.ts'
@@ -99,6 +100,10 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
     )
   }
   deps.sessions.touch(session)
+  if (session.privilegesChanged) {
+    const rotated = await rotateSession(deps.sessions, session, config.cookies)
+    exchange.ownCookie = rotated?.setCookie
+  }
   return obtainToken(deps, exchange)
 }
 

@@ -19,6 +19,8 @@ export interface Exchange {
   route: CompiledRoute | undefined
   captures: readonly string[]
   session: Session | undefined
+  /** A `Set-Cookie` of our own for the browser. */
+  ownCookie: string | undefined
   /** Who called: the session's user or the bearer's subject. */
   subject: string | undefined
   subjectRoles: readonly string[]
@@ -55,6 +57,7 @@ export function newExchange(
     route: undefined,
     captures: [],
     session: undefined,
+    ownCookie: undefined,
     subject: undefined,
     subjectRoles: [],
     tokenFound: undefined,

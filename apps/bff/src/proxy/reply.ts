@@ -24,6 +24,7 @@ export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamRe
     pages: route?.route.serves_pages === true,
   })
   headers.push('X-Correlation-ID', exchange.correlationId)
+  if (exchange.ownCookie !== undefined) headers.push('Set-Cookie', exchange.ownCookie)
   for (const [name, value] of Object.entries(corsHeaders(req.headers.origin, config.corsOrigins))) {
     headers.push(name, value)
   }
@@ -60,6 +61,7 @@ export function sendProblem(
   res.writeHead(status, {
     ...headers,
     ...corsHeaders(req.headers.origin, config.corsOrigins),
+    ...(exchange.ownCookie === undefined ? {} : { 'Set-Cookie': exchange.ownCookie }),
     'Content-Length': Buffer.byteLength(body),
   })
   res.end(exchange.method === 'HEAD' ? undefined : body)

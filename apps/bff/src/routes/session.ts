@@ -1,6 +1,7 @@
 import type { SessionResponse } from '@audience-bridge/contracts/session.ts'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import { readCookie } from '../session/cookie.ts'
+import { rotateSession } from '../session/rotation.ts'
 import type { RouteDeps } from './deps.ts'
 
 /**
@@ -8,11 +9,19 @@ import type { RouteDeps } from './deps.ts'
  * material. Asking does not count as activity: a page that polls must not keep a session alive.
  */
 export function sessionRoute(app: FastifyInstance, deps: RouteDeps): void {
-  const answer = async (cookie: string | undefined): Promise<SessionResponse> => {
+  const answer = async (
+    cookie: string | undefined,
+    reply: FastifyReply,
+  ): Promise<SessionResponse> => {
     const config = deps.config()
     const found = await deps.sessions.find(readCookie(cookie, config.cookies.sessionName))
     if (found.kind !== 'session') return { authenticated: false }
-    const { session } = found
+    let { session } = found
+    const rotated = await rotateSession(deps.sessions, session, config.cookies)
+    if (rotated !== undefined) {
+      reply.header('set-cookie', rotated.setCookie)
+      session = rotated.session
+    }
     const idle = session.seenAt + config.bridge.settings.session.idle_seconds
     return {
       authenticated: true,
@@ -29,7 +38,7 @@ export function sessionRoute(app: FastifyInstance, deps: RouteDeps): void {
   for (const path of ['/api/auth/session', '/auth/session']) {
     app.get(path, async (request, reply) => {
       reply.header('cache-control', 'no-store')
-      return answer(request.headers.cookie)
+      return answer(request.headers.cookie, reply)
     })
   }
 }
