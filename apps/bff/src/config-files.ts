@@ -34,8 +34,8 @@ export function openConfigFiles(directory: string, env: Environment): ConfigFile
       const backends = Object.entries(names.backends).map(
         ([service, path]) => [service, beside(path)] as const,
       )
-      const secrets = [named?.auth.client_secret, named?.admin?.token].flatMap((value) =>
-        value?.startsWith('file:') ? [value.slice('file:'.length)] : [],
+      const secrets = [named?.auth.client_secret, named?.admin?.token, named?.edge?.secret].flatMap(
+        (value) => (value?.startsWith('file:') ? [value.slice('file:'.length)] : []),
       )
       paths = [settingsFile, routesFile, ...idp, ...backends.map(([, path]) => path), ...secrets]
       const others = { ...idpSources(idp), backends: backendSources(backends) }

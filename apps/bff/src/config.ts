@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { BlockList, isIPv6 } from 'node:net'
+import type { BffEdgeSettings } from '@audience-bridge/chain/bff-edge.ts'
 import {
   type BridgeConfig,
   type BridgeSources,
@@ -30,6 +31,8 @@ export interface BffConfig {
   trustedOrigins: ReadonlySet<string>
   corsOrigins: ReadonlySet<string>
   isTrustedProxy(address: string): boolean
+  /** Whether a proxy knows `edge.secret`; never, where tokens are not handed out. */
+  isEdgeSecret(text: string): boolean
   /** Services whose tokens are minted right after the login. */
   eagerServices: readonly string[]
   /** Not faults, and yet to be known: scopes that open more than one backend. */
@@ -45,6 +48,17 @@ export interface BffSecrets {
 }
 
 export const hashToken = (token: string) => createHash('sha256').update(token).digest()
+
+function edgeSecretHashOf(
+  edge: BffEdgeSettings | undefined,
+  readSecret: (value: string) => string,
+): Buffer | undefined {
+  if (!edge?.tokens || edge.secret === undefined) return undefined
+  const secret = readSecret(edge.secret)
+  // Short ones can be guessed; a space is where `X-Edge-Secret` goes on with the method.
+  if (/^[\x21-\x7e]{32,}$/.test(secret)) return hashToken(secret)
+  throw new Error('edge.secret: at least 32 visible ASCII characters without a space are needed')
+}
 
 /** At most this many tokens are minted ahead of their first use. */
 const MAX_EAGER = 8
@@ -65,10 +79,12 @@ export function readBffConfig(
   const { auth } = settings
   const clientSecret = readSecret(auth.client_secret)
   const adminTokenHash = settings.admin && hashToken(readSecret(settings.admin.token))
+  const edgeSecretHash = edgeSecretHashOf(settings.edge, readSecret)
   const version = createHash('sha256')
     .update(JSON.stringify([settings, routes, bridge.idp ?? null]))
     .update(hashToken(clientSecret))
     .update(adminTokenHash ?? '')
+    .update(edgeSecretHash ?? '')
     .digest('hex')
     .slice(0, 12)
 
@@ -93,6 +109,8 @@ export function readBffConfig(
       trustedOrigins: new Set([publicUrl.origin, ...corsOrigins]),
       corsOrigins,
       isTrustedProxy: trustedProxies(settings.server.trusted_proxies),
+      isEdgeSecret: (text) =>
+        edgeSecretHash !== undefined && timingSafeEqual(hashToken(text), edgeSecretHash),
       eagerServices: eagerServices(bridge, requirements),
       warnings: wideScopes(bridge).map(wideScopeText),
       idp: {

@@ -12,8 +12,10 @@ import { account } from './proxy/account.ts'
 import type { Allowance } from './proxy/allowance.ts'
 import { isPreflight, preflightHeaders } from './proxy/cors.ts'
 import { type Exchange, newExchange } from './proxy/exchange.ts'
+import { matchRoute } from './proxy/match.ts'
 import { type PipelineDeps, proxy } from './proxy/pipeline.ts'
 import { sendProblem } from './proxy/reply.ts'
+import { verify } from './proxy/verify.ts'
 
 export interface DispatchDeps {
   config: () => BffConfig
@@ -58,33 +60,23 @@ export function dispatch(deps: DispatchDeps, req: IncomingMessage, res: ServerRe
   // Whoever reads the path after us reads what we read: `/%61dmin` is `/admin` to every rule.
   req.url = target.path + target.query
   if (isPreflight(exchange.method, req.headers)) return answerPreflight(exchange)
+  if (target.path === '/auth/verify' || target.path === '/auth/forward') {
+    return finished(deps, exchange, verify(deps.pipeline, exchange))
+  }
   if (isReserved(target.path)) return own(req, res)
 
-  const match = config.bridge.table.match(target.path, exchange.method)
-  switch (match.kind) {
-    case 'route':
-      exchange.route = match.route
-      exchange.captures = match.captures
-      proxy(deps.pipeline, exchange).catch((cause: unknown) => {
-        deps.log.error({ err: cause, correlation_id: correlationId }, 'request failed')
-        sendProblem(exchange, 'INTERNAL', 'something went wrong here')
-      })
-      return
-    case 'method_not_allowed':
-      return sendProblem(
-        exchange,
-        'METHOD_NOT_ALLOWED',
-        `this path takes ${match.allow.join(', ')}`,
-        {
-          headers: { Allow: match.allow.join(', ') },
-        },
-      )
-    case 'not_found':
-      if (target.path === '/api' || target.path.startsWith('/api/')) {
-        return sendProblem(exchange, 'ROUTE_NOT_FOUND', 'no route of routes.yaml matches this path')
-      }
-      return own(req, res)
-  }
+  const missing = matchRoute(exchange)
+  if (missing === undefined) return finished(deps, exchange, proxy(deps.pipeline, exchange))
+  const api = target.path === '/api' || target.path.startsWith('/api/')
+  if (missing.code === 'ROUTE_NOT_FOUND' && !api) return own(req, res)
+  sendProblem(exchange, missing.code, missing.detail, missing.more)
+}
+
+function finished({ log }: DispatchDeps, exchange: Exchange, work: Promise<void>): void {
+  work.catch((cause: unknown) => {
+    log.error({ err: cause, correlation_id: exchange.correlationId }, 'request failed')
+    sendProblem(exchange, 'INTERNAL', 'something went wrong here')
+  })
 }
 
 /** Browsers send preflights without a cookie: they are answered before any session is asked for. */

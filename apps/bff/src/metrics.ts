@@ -40,6 +40,13 @@ export function createMetrics(
     buckets: REQUEST_SECONDS,
     registers,
   })
+  const verifications = new Histogram({
+    name: 'bff_verify_duration_seconds',
+    help: 'Questions of a proxy in front, answered.',
+    labelNames: ['status'],
+    buckets: REQUEST_SECONDS,
+    registers,
+  })
   const problems = new Counter({
     name: 'bff_problems_total',
     help: 'Problems that the gateway itself answered.',
@@ -110,10 +117,13 @@ export function createMetrics(
     registry,
     request(exchange, elapsedMs) {
       const { route } = exchange.route ?? {}
-      const endpoint = route?.id ?? 'bff'
+      const endpoint = exchange.verify ? 'verify' : (route?.id ?? 'bff')
       const method = METHODS.has(exchange.method) ? exchange.method : 'other'
       requests.inc({ method, endpoint, status: exchange.res.statusCode })
       durations.observe({ method, endpoint }, elapsedMs / 1000)
+      if (exchange.verify) {
+        verifications.observe({ status: exchange.res.statusCode }, elapsedMs / 1000)
+      }
       const service = route?.target_service ?? ''
       if (exchange.problem !== undefined) problems.inc({ code: exchange.problem, service })
       if (exchange.token !== undefined) tokens.inc({ service, source: exchange.token.source })

@@ -40,6 +40,18 @@ function read(edits: Edits = {}) {
   )
 }
 
+test("a proxy's secret that could be guessed, or cut at a space, is refused", () => {
+  const withSecret = (secret: string) =>
+    read({
+      [SETTINGS]: inOrder(
+        replace('trusted_proxies: []', 'trusted_proxies: [127.0.0.1]'),
+        replace('admin:\n', `edge:\n  tokens: true\n  secret: ${secret}\n\nadmin:\n`),
+      ),
+    })
+  // The reader of secrets that these tests use gives one with spaces.
+  assert.throws(() => withSecret('x'.repeat(32)), /^Error: edge\.secret: at least 32 visible/)
+})
+
 test('the shipped files are whole', () => {
   const { config, faults } = read()
   assert.deepEqual(faults, [])

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bffEdgeSchema } from './bff-edge.ts'
 import { bffStoreSchema } from './bff-store.ts'
 import { httpUrl, listenSchema, notYet, scopeText, scopeToken } from './schema.ts'
 
@@ -122,6 +123,8 @@ export const bffSettingsSchema = z.strictObject({
       token: z.string().min(1),
     })
     .optional(),
+  /** A proxy that carries the traffic (docs/admin/edge.md). Absent: `/auth/verify` says who is signed in, and no more. */
+  edge: bffEdgeSchema.optional(),
   /** The IdP's config directory, relative to this file, where it may be read. */
   idp_config_dir: z.string().min(1).optional(),
   /** Each backend's own settings, by service and relative to this file, where they may be read. */

@@ -37,7 +37,8 @@ export function explain(
   const seen = OBSERVED_LINKS.map((judge) => judge(config, request)).filter(
     (link) => link !== undefined,
   )
-  const login = request.route === undefined && request.path.startsWith('/auth/')
+  const login =
+    request.route === undefined && request.edge === undefined && request.path.startsWith('/auth/')
   const files = (chain?.links ?? []).filter(({ link }) => !login || LOGIN_LINKS.has(link))
   const at = seen.findIndex(({ link }) => FILES_BEFORE.has(link))
   const split = at === -1 ? seen.length : at
@@ -60,6 +61,7 @@ const FILES_BEFORE: ReadonlySet<string> = new Set([
 ])
 /** Breaks that no file explains better. */
 const OWN_BREAKS: ReadonlySet<string> = new Set([
+  'edge',
   'route',
   'origin',
   'store',

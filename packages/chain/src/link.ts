@@ -18,6 +18,7 @@ export type LinkName =
   | 'backend_audience'
   | 'backend_issuer'
   // What a request showed, in the order in which it meets them.
+  | 'edge'
   | 'route'
   | 'origin'
   | 'session'

@@ -24,6 +24,8 @@ export interface Observation {
   session?: SessionSeen
   /** Why the request did not prove that our page sent it. */
   csrf_fault?: string
+  /** A proxy asked for it, to carry the request itself; or why who asked is none that may. */
+  edge?: { fault?: string }
   /** The session store did not answer. */
   store_fault?: string
   token?: TokenSeen

@@ -22,6 +22,19 @@ function broken(
   return { link, state: 'broken', code, at, ...rest }
 }
 
+const judgeEdge: JudgeObserved = (config, { edge }) => {
+  if (edge === undefined) return undefined
+  if (edge.fault === undefined)
+    return holds('edge', 'asked for by a trusted proxy, which carries the request itself')
+  return broken('edge', 'edge_untrusted', {
+    found: edge.fault,
+    expected:
+      'a peer of server.trusted_proxies that sends X-Edge-Secret: the secret of edge.secret, the method and the URI',
+    at: config.placeOf('settings', ['edge']),
+    mend: "correct the proxy's configuration (docs/admin/edge.md); if no proxy of yours sent this, somebody is trying to get tokens",
+  })
+}
+
 const judgeRoute: JudgeObserved = (config, seen) => {
   if (seen.route !== undefined)
     return holds('route', `${seen.method} ${seen.path} is the route "${seen.route}"`)
@@ -327,6 +340,7 @@ function scopeMissing(
 }
 
 export const OBSERVED_LINKS: readonly JudgeObserved[] = [
+  judgeEdge,
   judgeRoute,
   judgeOrigin,
   judgeStore,

@@ -66,6 +66,27 @@ export function settingsFaults(
       'serve the IdP over https',
     )
   }
+  const { edge } = settings
+  if (edge?.tokens && edge.secret === undefined) {
+    fault(
+      'missing_key',
+      ['edge', 'secret'],
+      'edge.tokens without a secret',
+      'a secret that only the proxy knows: whoever asks would be handed tokens',
+      'add "secret: file:PATH" below edge, or set edge.tokens to false',
+      { op: 'set', path: ['edge', 'tokens'], value: false },
+    )
+  }
+  if (edge?.tokens && settings.server.trusted_proxies.length === 0) {
+    fault(
+      'missing_key',
+      ['server', 'trusted_proxies'],
+      'edge.tokens without a trusted proxy',
+      "the proxy's address: nobody else is handed tokens",
+      'add the address to server.trusted_proxies, or set edge.tokens to false',
+      { op: 'set', path: ['edge', 'tokens'], value: false },
+    )
+  }
   for (const [service, v1] of Object.entries(settings.service_tokens ?? {})) {
     const audience = settings.service_audiences[service]
     if (audience !== undefined && audience !== v1.audience) {

@@ -54,6 +54,21 @@ export const BREAKS: Break[] = [
     finds: ['invalid_value', ROUTES, 'sesion'],
   },
   {
+    what: 'tokens for a proxy that nobody can tell from others',
+    edits: {
+      [SETTINGS]: inOrder(
+        replace('trusted_proxies: []', 'trusted_proxies: [127.0.0.1]'),
+        append('edge:\n  tokens: true'),
+      ),
+    },
+    finds: ['missing_key', SETTINGS, 'tokens: true'],
+  },
+  {
+    what: 'tokens for a proxy that is not trusted',
+    edits: { [SETTINGS]: append(`edge:\n  tokens: true\n  secret: ${'x'.repeat(32)}`) },
+    finds: ['missing_key', SETTINGS, 'trusted_proxies: []'],
+  },
+  {
     what: 'a method in other letters',
     edits: { [ROUTES]: replace('[GET, POST, PUT', '[get, POST, PUT') },
     finds: ['invalid_value', ROUTES, '[get'],

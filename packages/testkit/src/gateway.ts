@@ -25,6 +25,7 @@ const SECRET_FILES = [
   'crud-service.secret',
   'bff-store.key',
   'admin.token',
+  'edge.secret',
 ] as const
 
 export interface GatewayOptions {

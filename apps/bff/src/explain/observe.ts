@@ -21,6 +21,7 @@ export function observe(exchange: Exchange, status: number): Observation {
     config_version: exchange.config.version,
     ...(exchange.problem === undefined ? {} : { problem: exchange.problem }),
     ...(route === undefined ? {} : { route: route.id, service: route.target_service }),
+    ...(exchange.edge === undefined ? {} : { edge: exchange.edge }),
     ...(exchange.originSeen === undefined ? {} : { origin: exchange.originSeen }),
     ...(exchange.sessionState === undefined ? {} : { session: sessionSeen(exchange) }),
     ...(exchange.csrfFault === undefined ? {} : { csrf_fault: exchange.csrfFault }),

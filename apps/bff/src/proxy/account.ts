@@ -40,6 +40,8 @@ export function account(log: Logger, outbox: Outbox | undefined, exchange: Excha
       token_found: exchange.tokenFound,
       problem: exchange.problem,
       ...(aborted ? { aborted } : {}),
+      // The answer is to the proxy that carries the request; what the backend says is in its log.
+      ...(exchange.edge === undefined ? {} : { edge: true }),
     },
     `${method} ${path} ${res.statusCode}${fragments}`,
   )

@@ -51,6 +51,11 @@ export const refuse = (code: ProblemCode, detail: string, more: ProblemMore = {}
   more,
 })
 
+const NO_SESSION = refuse(
+  'SESSION_REQUIRED',
+  'sign in at /auth/login and call again with the session cookie',
+)
+
 /** Session, then CSRF, then token: the first that fails decides (design rule 6). */
 export function authorize(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
   switch (exchange.route?.route.auth) {
@@ -63,7 +68,15 @@ export function authorize(deps: AuthorizeDeps, exchange: Exchange): Promise<Auth
   }
 }
 
-async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
+/**
+ * Opens the session of the request's cookie.
+ *
+ * @returns why there is none; undefined when the exchange has it.
+ */
+export async function identify(
+  deps: AuthorizeDeps,
+  exchange: Exchange,
+): Promise<Refusal | undefined> {
   const { req, config } = exchange
   const cookie = readCookie(req.headers.cookie, config.cookies.sessionName)
   const cached = cookie === undefined ? undefined : deps.sessions.peek(cookie)
@@ -71,12 +84,7 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
   else {
     const found = await deps.sessions.find(cookie)
     exchange.sessionState = found.kind === 'session' ? 'live' : found.kind
-    if (found.kind === 'none') {
-      return refuse(
-        'SESSION_REQUIRED',
-        'sign in at /auth/login and call again with the session cookie',
-      )
-    }
+    if (found.kind === 'none') return NO_SESSION
     if (found.kind === 'ended') {
       return refuse('SESSION_EXPIRED', 'the session has ended; sign in again at /auth/login')
     }
@@ -86,6 +94,13 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
   exchange.sessionState = 'live'
   exchange.subject = session.user.sub
   exchange.subjectRoles = session.user.roles
+  return undefined
+}
+
+async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
+  const refusal = await identify(deps, exchange)
+  const { req, config, session } = exchange
+  if (refusal !== undefined || session === undefined) return refusal ?? NO_SESSION
 
   const fault = csrfFault(
     requestOrigin(exchange.method, req.headers),
@@ -100,7 +115,8 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
     )
   }
   deps.sessions.touch(session)
-  if (session.privilegesChanged) {
+  // A proxy that carries the request would not bring the cookie: a call that comes here itself does.
+  if (session.privilegesChanged && exchange.edge === undefined) {
     const rotated = await rotateSession(deps.sessions, session, config.cookies)
     exchange.ownCookie = rotated?.setCookie
   }

@@ -1,5 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { OriginSeen, TokenSeen, UpstreamSeen } from '@audience-bridge/chain/observation.ts'
+import type {
+  Observation,
+  OriginSeen,
+  TokenSeen,
+  UpstreamSeen,
+} from '@audience-bridge/chain/observation.ts'
 import type { CompiledRoute } from '@audience-bridge/chain/route-table.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { BffConfig } from '../config.ts'
@@ -13,7 +18,9 @@ export interface Exchange {
   readonly correlationId: string
   /** Milliseconds on the monotonic clock. */
   readonly startedAt: number
-  readonly method: string
+  /** The request asks about a request: method, path and route are those of the latter, where it is known. */
+  verify: boolean
+  method: string
   path: string
   query: string
   route: CompiledRoute | undefined
@@ -33,6 +40,7 @@ export interface Exchange {
   csrfFault: string | undefined
   storeFault: string | undefined
   originSeen: OriginSeen | undefined
+  edge: Observation['edge']
   token: TokenSeen | undefined
   upstream: UpstreamSeen | undefined
   /** How long it took to decide about access, in milliseconds. */
@@ -51,6 +59,7 @@ export function newExchange(
     config,
     correlationId,
     startedAt: performance.now(),
+    verify: false,
     method: req.method ?? 'GET',
     path: '',
     query: '',
@@ -67,6 +76,7 @@ export function newExchange(
     csrfFault: undefined,
     storeFault: undefined,
     originSeen: undefined,
+    edge: undefined,
     token: undefined,
     upstream: undefined,
     decisionMs: 0,

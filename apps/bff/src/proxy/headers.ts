@@ -43,6 +43,8 @@ const IDENTITY_PREFIXES = [
   'x-pomerium-',
   'x-vouch-',
   'x-envoy-',
+  // The secret of the proxy in front, and what it asks with it.
+  'x-edge-',
   'x-jwt',
   'x-id-token',
   'x-identity',

@@ -7,6 +7,7 @@ import {
   authorize,
   type Credentials,
   obtainToken,
+  type Refusal,
   refuse,
 } from './authorize.ts'
 import type { Callers } from './callers.ts'
@@ -27,14 +28,9 @@ export interface PipelineDeps extends AuthorizeDeps {
 }
 
 export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<void> {
-  const authorized = await orExcuse(deps, exchange, () => authorize(deps, exchange))
-  exchange.decisionMs = performance.now() - exchange.startedAt
+  const authorized = await decide(deps, exchange)
   if (authorized.kind === 'refused') {
-    const { code, detail, more } = authorized
-    if (code === 'NO_TOKEN_AVAILABLE' || code === 'AUDIENCE_MISMATCH') {
-      logNoToken(deps.log, exchange, code)
-    }
-    return sendProblem(exchange, code, detail, more)
+    return sendProblem(exchange, authorized.code, authorized.detail, authorized.more)
   }
   const caller = exchange.session?.ticket.id ?? exchange.req.socket.remoteAddress ?? ''
   const leave = deps.callers.enter(caller)
@@ -61,12 +57,25 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
   return finish(deps, exchange, answer)
 }
 
+/** Whether the exchange's route may be called, and with what: the same for each way of carrying it. */
+export async function decide(deps: PipelineDeps, exchange: Exchange): Promise<Authorized> {
+  const authorized = await orExcuse(deps, exchange, () => authorize(deps, exchange))
+  exchange.decisionMs = performance.now() - exchange.startedAt
+  if (authorized.kind === 'refused') {
+    const { code } = authorized
+    if (code === 'NO_TOKEN_AVAILABLE' || code === 'AUDIENCE_MISMATCH') {
+      logNoToken(deps.log, exchange, code)
+    }
+  }
+  return authorized
+}
+
 /** A store that is away is a 503 of its own, never a missing session. */
-async function orExcuse(
+export async function orExcuse<T>(
   deps: PipelineDeps,
   exchange: Exchange,
-  ask: () => Promise<Authorized>,
-): Promise<Authorized> {
+  ask: () => Promise<T>,
+): Promise<T | Refusal> {
   try {
     return await ask()
   } catch (cause) {

@@ -64,7 +64,7 @@ export function sendProblem(
     ...(exchange.ownCookie === undefined ? {} : { 'Set-Cookie': exchange.ownCookie }),
     'Content-Length': Buffer.byteLength(body),
   })
-  res.end(exchange.method === 'HEAD' ? undefined : body)
+  res.end(req.method === 'HEAD' ? undefined : body)
 }
 
 function forAdministrators(exchange: Exchange, code: ProblemCode): ProblemMore {

@@ -1,6 +1,8 @@
 import { timingSafeEqual } from 'node:crypto'
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+/** RFC 9110 §9.2.1: the method asks for no change. */
+export const isSafeMethod = (method: string) => SAFE.has(method)
 
 /** What a request says of where it comes from. */
 export interface RequestOrigin {
@@ -40,7 +42,7 @@ export function csrfFault(
   expectedToken: string,
   allowedOrigins: ReadonlySet<string>,
 ): string | undefined {
-  if (SAFE.has(request.method)) return undefined
+  if (isSafeMethod(request.method)) return undefined
   const foreign = originFault(request, allowedOrigins)
   if (foreign !== undefined) return foreign
   if (request.token === undefined) return 'the X-CSRF-Token header is missing'
