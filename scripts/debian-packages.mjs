@@ -6,6 +6,8 @@ import { existsSync } from 'node:fs'
 const PACKAGES = [
   { name: 'chromium', program: '/usr/bin/chromium', variable: 'CHROMIUM' },
   { name: 'redis-server', program: '/usr/bin/redis-server', variable: 'REDIS_SERVER' },
+  { name: 'nginx-light', program: '/usr/sbin/nginx', variable: 'NGINX' },
+  { name: 'caddy', program: '/usr/bin/caddy', variable: 'CADDY' },
   { name: 'openssl', program: '/usr/bin/openssl', variable: 'OPENSSL' },
 ]
 
