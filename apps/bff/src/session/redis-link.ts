@@ -15,7 +15,8 @@ export class RedisLink {
   readonly #connection: Reopener<RedisConnection>
 
   constructor(open: Open<RedisConnection>, log: Logger) {
-    const opened = () => void warnOfEviction(this, log)
+    const warned = new Set<string>()
+    const opened = () => void warnOfEviction(this, warned, log)
     this.#connection = new Reopener({ open, log, what: 'the connection to Redis', opened })
   }
 
@@ -63,12 +64,14 @@ function withinDeadline<T>(answer: Promise<T>, expire: () => Error): Promise<T> 
 }
 
 /** A Redis that makes room by itself signs users out without a word. */
-async function warnOfEviction(link: RedisLink, log: Logger): Promise<void> {
+async function warnOfEviction(link: RedisLink, warned: Set<string>, log: Logger): Promise<void> {
   for (const node of link.nodes()) {
+    if (warned.has(node)) continue
     // Whoever may not ask is not told.
     const info = String(await link.sendTo(node, ['INFO', 'memory']).catch(() => ''))
     const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
     if (policy === undefined || policy === 'noeviction') continue
+    warned.add(node)
     log.warn(
       { node, policy },
       'Redis deletes sessions when its memory is full: set maxmemory-policy to noeviction',
