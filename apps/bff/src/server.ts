@@ -19,6 +19,7 @@ import { SessionDirectory } from './session/directory.ts'
 import { Sessions } from './session/sessions.ts'
 import type { SessionStore } from './session/store.ts'
 import { guardStore } from './session/store-guard.ts'
+import { sweepExpired } from './session/sweep.ts'
 import type { StoreKeys } from './session/ticket.ts'
 import { renewAhead } from './tokens/ahead.ts'
 import type { UserAssertion } from './tokens/assertion.ts'
@@ -42,8 +43,8 @@ export interface BffDeps {
   log: Logger
 }
 
-/** How many expired rows of each kind one sweep deletes at most, and how often it runs. */
-const SWEEP = { limit: 500, bites: 40, everyMs: 30_000 }
+/** How often what has expired is deleted. */
+const SWEEP_MS = 30_000
 
 /** Requests without a session of which events are sent, per second; the log and metrics have all. */
 const ANONYMOUS_EVENTS_PER_SECOND = 20
@@ -150,7 +151,7 @@ export async function buildBff(
     sweepExpired(store, clock(), idle_seconds).catch((cause: unknown) => {
       log.warn({ err: cause }, 'expired sessions could not be deleted')
     })
-  }, SWEEP.everyMs)
+  }, SWEEP_MS)
   sweep.unref()
 
   return {
@@ -168,15 +169,6 @@ export async function buildBff(
       sessions.close()
       await store.close()
     },
-  }
-}
-
-/** In small bites, as long as there is more: anybody can begin logins faster than one bite a sweep. */
-async function sweepExpired(store: SessionStore, now: number, idleSeconds: number): Promise<void> {
-  for (let bite = 0; bite < SWEEP.bites; bite++) {
-    const deleted = await store.deleteExpired(now, idleSeconds, SWEEP.limit)
-    if (deleted < SWEEP.limit) return
-    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 

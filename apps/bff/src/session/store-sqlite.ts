@@ -21,7 +21,7 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
       db.exec('COMMIT')
       return result
     } catch (cause) {
-      db.exec('ROLLBACK')
+      if (db.isTransaction) db.exec('ROLLBACK')
       throw cause
     }
   }
@@ -136,15 +136,17 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
     },
 
     async deleteExpired(now, idleSeconds, limit) {
-      const absolute = run.expireSessions.all({ now, limit })
+      const { absolute, idle, others } = together(() => ({
+        absolute: run.expireSessions.all({ now, limit }),
+        idle: run.expireIdle.all({ unseenSince: now - idleSeconds, limit }),
+        others: [run.expireTokens, run.expireLogins, run.expireOnce].reduce(
+          (sum, expire) => sum + Number(expire.run({ now, limit }).changes),
+          0,
+        ),
+      }))
       for (const { id } of absolute) tell({ kind: 'ended', id: String(id), reason: 'absolute' })
-      const idle = run.expireIdle.all({ unseenSince: now - idleSeconds, limit })
       for (const { id } of idle) tell({ kind: 'ended', id: String(id), reason: 'idle' })
-      let deleted = absolute.length + idle.length
-      for (const expire of [run.expireTokens, run.expireLogins, run.expireOnce]) {
-        deleted += Number(expire.run({ now, limit }).changes)
-      }
-      return deleted
+      return absolute.length + idle.length + others
     },
     async ping() {
       run.ping.get()

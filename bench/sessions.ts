@@ -1,0 +1,240 @@
+import { randomBytes } from 'node:crypto'
+import { cpus } from 'node:os'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { parseArgs } from 'node:util'
+import type { SessionStore } from '@audience-bridge/bff/session/store.ts'
+import { sweepExpired } from '@audience-bridge/bff/session/sweep.ts'
+import { until } from '@audience-bridge/testkit/wait.ts'
+import {
+  clock,
+  newLogin,
+  newSessions,
+  redisSubject,
+  type Subject,
+  sqliteSubject,
+} from './session-stores.ts'
+import { atOnce, inTurns, timed } from './turns.ts'
+
+/*
+ * A million sessions in each store: how long one is looked up, how many log in and how many tokens are
+ * kept in a second, each against a store that is nearly empty, in turns within the same run; what a
+ * session takes; and how long a hundred thousand that expire hold up everything else.
+ *
+ *   node bench/sessions.ts [--sessions 1000000] [--stores sqlite,redis]
+ */
+
+const { values } = parseArgs({
+  options: {
+    sessions: { type: 'string', default: '1000000' },
+    stores: { type: 'string', default: 'sqlite,redis' },
+  },
+})
+const MANY = Number(values.sessions)
+const FEW = 1000
+const EXPIRING = Math.ceil(MANY / 10)
+/** Looked up, one after the other. */
+const LOOKUPS = 1500
+/** Written at once, as by as many users. */
+const BATCH = 50
+const BATCHES = 40
+const STEP = 250_000
+/** A lookup that takes more times as long as in an empty store fails the run. */
+const MAX_RATIO = 3
+/** So does an expiry during which one wait in a hundred is longer. */
+const MAX_WAIT_MS = 100
+
+const cleanups: (() => unknown)[] = []
+const cleanup = { after: (body: () => unknown) => void cleanups.unshift(body) }
+const progress = (line: string) =>
+  process.stderr.write(`${Math.round(performance.now() / 1000)} s: ${line}\n`)
+const report = []
+let tooSlow = false
+try {
+  for (const name of values.stores.split(',')) {
+    const few = name === 'redis' ? await redisSubject(cleanup) : await sqliteSubject(cleanup)
+    const many = name === 'redis' ? await redisSubject(cleanup) : await sqliteSubject(cleanup)
+    report.push(await compare(name, few, many))
+  }
+  const machine = `${cpus().length} cores, Node ${process.version}`
+  const at = new Date().toISOString().slice(0, 10)
+  process.stdout.write(
+    `${JSON.stringify({ at, machine, sessions: MANY, stores: report }, null, 2)}\n`,
+  )
+  process.stdout.write(`${table(report)}\n`)
+  if (tooSlow) process.exitCode = 1
+} finally {
+  for (const body of cleanups) await body()
+}
+
+async function compare(name: string, few: Subject, many: Subject) {
+  const templates = new Map<Subject, string>()
+  for (const subject of [few, many]) {
+    const sessions = newSessions(subject.store)
+    templates.set(subject, (await sessions.create(newLogin())).ticket.id)
+    sessions.close()
+  }
+  const fill = (subject: Subject, count: number, expiresAt: number) =>
+    subject.fill(templates.get(subject) ?? '', count, expiresAt)
+  await fill(few, FEW, clock() + 28_000)
+  const before = await many.bytes()
+  for (let done = 0; done < MANY; done += STEP) {
+    await fill(many, Math.min(STEP, MANY - done), clock() + 28_000 - (done / STEP) * 60)
+    progress(`${name}: ${Math.min(done + STEP, MANY)} sessions`)
+  }
+  const bytesPerSession = Math.round(((await many.bytes()) - before) / MANY)
+
+  const [small, large] = [few.store, many.store]
+  const login = await inTurns(small, large, BATCHES, async (store) => {
+    const sessions = newSessions(store)
+    const took = await timed(() => atOnce(BATCH, () => sessions.create(newLogin())))
+    sessions.close()
+    return BATCH / took
+  })
+  progress(`${name}: logins are measured`)
+  const cookies = new Map<SessionStore, string[]>()
+  for (const store of [small, large]) {
+    const sessions = newSessions(store)
+    const made: string[] = []
+    for (let at = 0; at < LOOKUPS; at += BATCH) {
+      const created = await atOnce(BATCH, () => sessions.create(newLogin()))
+      made.push(...created.map(({ ticket }) => ticket.cookie))
+    }
+    sessions.close()
+    cookies.set(store, made)
+  }
+  const lookup = await inTurns(small, large, LOOKUPS, async (store, turn) => {
+    const sessions = newSessions(store)
+    const cookie = cookies.get(store)?.[turn]
+    const took = await timed(async () => {
+      const { kind } = await sessions.find(cookie)
+      if (kind !== 'session') throw new Error(`${turn}: ${kind}`)
+    })
+    sessions.close()
+    return took
+  })
+  progress(`${name}: lookups are measured`)
+  const ids = await sampleIds(large, small)
+  const token = randomBytes(1100)
+  const mint = await inTurns(small, large, BATCHES, async (store, turn) => {
+    const own = ids.get(store) ?? []
+    const took = await timed(() =>
+      atOnce(BATCH, async (i) => {
+        const id = own[(turn * BATCH + i) % own.length] ?? ''
+        const holder = `${turn}/${i}`
+        const lease = await store.acquireLease(id, `mint:${i}`, holder, 10_000)
+        if (lease.kind !== 'held') throw new Error(lease.kind)
+        await store.writeToken(id, 'analytics', token, clock() + 600, lease.fence)
+        await store.releaseLease(id, `mint:${i}`, holder)
+      }),
+    )
+    return BATCH / took
+  })
+  const count_ms = await timed(() => large.countSessions())
+  const expiry = await expire(name, many, (at) => fill(many, EXPIRING, at))
+
+  const lookupRatio = lookup.large / lookup.small
+  if (lookupRatio > MAX_RATIO || expiry.p99_ms > MAX_WAIT_MS) tooSlow = true
+  return {
+    store: name,
+    bytes_per_session: bytesPerSession,
+    lookup_ms: { few: round(lookup.small), many: round(lookup.large), ratio: round(lookupRatio) },
+    logins_per_second: ratesOf(login),
+    mints_per_second: ratesOf(mint),
+    count_ms: round(count_ms),
+    expiry,
+  }
+}
+
+async function sampleIds(...stores: SessionStore[]): Promise<Map<SessionStore, string[]>> {
+  const ids = new Map<SessionStore, string[]>()
+  for (const store of stores) {
+    const { sessions } = await store.listSessions('all', { limit: FEW })
+    ids.set(
+      store,
+      sessions.map(({ id }) => id),
+    )
+  }
+  return ids
+}
+
+/** How long what expires holds up the process that deletes it, or the lookups of all others. */
+async function expire(
+  name: string,
+  subject: Subject,
+  fill: (expiresAt: number) => Promise<void>,
+): Promise<{ sessions: number; took_ms: number; of: string; p99_ms: number; max_ms: number }> {
+  const before = await subject.store.countSessions()
+  const byItself = name === 'redis'
+  const at = clock() + (byItself ? 30 + Math.ceil(EXPIRING / 2500) : 0)
+  await fill(at)
+  const { store } = subject
+  const id = (await store.listSessions('all', { limit: 1 })).sessions[0]?.id ?? ''
+  if (byItself) await until('the expiry', () => clock() >= at - 20, 200_000)
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  const began = performance.now()
+  delay.enable()
+  const lookups: number[] = []
+  if (byItself) {
+    while (clock() < at || (await store.countSessions()) > before) {
+      lookups.push(await timed(() => store.readSession(id)))
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    }
+  } else {
+    while (!(await sweepExpired(store, clock(), 1800))) {}
+  }
+  delay.disable()
+  const took = performance.now() - began
+  if ((await store.countSessions()) > before) throw new Error('expired sessions are left')
+  return {
+    sessions: EXPIRING,
+    took_ms: Math.round(took),
+    ...(byItself
+      ? { of: 'lookups', p99_ms: quantile(lookups, 0.99), max_ms: quantile(lookups, 1) }
+      : {
+          of: 'event loop',
+          ...{ p99_ms: round(delay.percentile(99) / 1e6), max_ms: round(delay.max / 1e6) },
+        }),
+  }
+}
+
+function quantile(figures: number[], share: number): number {
+  figures.sort((a, b) => a - b)
+  return round(figures[Math.min(figures.length - 1, Math.floor(figures.length * share))] ?? 0)
+}
+
+function round(figure: number): number {
+  return Number(figure.toPrecision(3))
+}
+
+/** From calls a millisecond. */
+function ratesOf({ small, large }: { small: number; large: number }) {
+  const [few, many] = [Math.round(small * 1000), Math.round(large * 1000)]
+  return { few, many, ratio: round(large / small) }
+}
+
+function table(rows: Awaited<ReturnType<typeof compare>>[]): string {
+  const lines = rows.map((row) => {
+    const { lookup_ms: lookup, logins_per_second: login, mints_per_second: mint, expiry } = row
+    return [
+      row.store,
+      `${lookup.many} ms (× ${lookup.ratio})`,
+      `${row.bytes_per_session}`,
+      `${login.many} (× ${login.ratio})`,
+      `${mint.many} (× ${mint.ratio})`,
+      `${expiry.p99_ms} ms`,
+      `${expiry.max_ms} ms`,
+    ]
+  })
+  const head = [
+    'store',
+    'lookup',
+    'bytes a session',
+    'logins/s',
+    'mints kept/s',
+    'expiry p99',
+    'expiry max',
+  ]
+  return [head, head.map(() => '---'), ...lines]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n')
+}
