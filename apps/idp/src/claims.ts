@@ -2,7 +2,7 @@ import type { User } from './accounts/users-file.ts'
 
 /** Which scope releases which claim, to the ID token and to /userinfo alike. */
 export const CLAIMS = {
-  openid: ['sub', 'roles'],
+  openid: ['sub', 'roles', 'session_expiry'],
   profile: ['name', 'preferred_username'],
   email: ['email'],
   acr: null,

@@ -28,5 +28,6 @@ export interface Context extends ProviderDeps {
   policy: TokenPolicy
   /** There once the provider is constructed: its hooks need it, and it needs its hooks. */
   provider: () => Provider
-  sessionLives(uid: string, sub: string): Promise<boolean>
+  /** When the user's session ends, in seconds since the epoch; undefined when it has ended. */
+  sessionEnd(uid: string, sub: string): Promise<number | undefined>
 }

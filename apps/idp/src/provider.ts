@@ -53,7 +53,10 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
     ...deps,
     policy: createTokenPolicy(deps.token, clients),
     provider: () => provider,
-    sessionLives: async (uid, sub) => (await provider.Session.findByUid(uid))?.accountId === sub,
+    sessionEnd: async (uid, sub) => {
+      const session = await provider.Session.findByUid(uid)
+      return session?.accountId === sub ? session.exp : undefined
+    },
   }
   const provider = new Provider(site.issuer, configurationOf(context))
   provider.proxy = false
@@ -71,7 +74,7 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
       userToken: (jti) => provider.AccessToken.find(jti),
       isMachineToken: async (jti) => (await provider.ClientCredentials.find(jti)) !== undefined,
       grant: (id) => provider.Grant.find(id),
-      sessionLives: context.sessionLives,
+      sessionLives: async (uid, sub) => (await context.sessionEnd(uid, sub)) !== undefined,
     },
     accounts,
   )
@@ -149,9 +152,11 @@ function configurationOf(context: Context): Configuration {
       const user = accounts.find(sub)
       const { sessionUid } = (source ?? {}) as { sessionUid?: string }
       if (user === undefined) return undefined
-      if (sessionUid !== undefined && !(await context.sessionLives(sessionUid, sub)))
-        return undefined
-      return { accountId: sub, claims: () => accountClaims(user) }
+      if (sessionUid === undefined) return { accountId: sub, claims: () => accountClaims(user) }
+      const sessionEnd = await context.sessionEnd(sessionUid, sub)
+      if (sessionEnd === undefined) return undefined
+      const claims = () => ({ ...accountClaims(user), session_expiry: sessionEnd })
+      return { accountId: sub, claims }
     },
     extraTokenClaims: (_ctx, token) => {
       if (token.kind !== 'AccessToken') return undefined
@@ -189,7 +194,8 @@ function configurationOf(context: Context): Configuration {
         allowedPolicy: async (_ctx, client, token) => {
           if (token.kind === 'RefreshToken' && token.clientId !== client.clientId) return false
           const { sessionUid, accountId } = token as { sessionUid?: string; accountId?: string }
-          return sessionUid === undefined || context.sessionLives(sessionUid, accountId ?? '')
+          if (sessionUid === undefined) return true
+          return (await context.sessionEnd(sessionUid, accountId ?? '')) !== undefined
         },
       },
       revocation: {
