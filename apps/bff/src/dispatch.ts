@@ -67,7 +67,9 @@ export function dispatch(deps: DispatchDeps, req: IncomingMessage, res: ServerRe
 
   const missing = matchRoute(exchange)
   if (missing === undefined) return finished(deps, exchange, proxy(deps.pipeline, exchange))
-  const api = target.path === '/api' || target.path.startsWith('/api/')
+  // A route that covers `/api/v1/health` has it; without one it is ours.
+  const health = target.path === '/api/v1/health' || target.path.startsWith('/api/v1/health/')
+  const api = !health && (target.path === '/api' || target.path.startsWith('/api/'))
   if (missing.code === 'ROUTE_NOT_FOUND' && !api) return own(req, res)
   sendProblem(exchange, missing.code, missing.detail, missing.more)
 }

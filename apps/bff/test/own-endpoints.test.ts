@@ -39,6 +39,30 @@ test("the BFF's own endpoints", async (t) => {
     await assertProblem(await member.fetch('/auth/nowhere', { method: 'POST' }), 'NOT_FOUND')
   })
 
+  await t.test('give the CSRF token by itself to whoever is signed in', async () => {
+    const other = await gateway.signedIn()
+    const response = await other.fetch('/auth/csrf')
+    assert.equal(response.status, 200)
+    assert.equal(response.headers.get('cache-control'), 'no-store')
+    assert.deepEqual(await response.json(), { csrf_token: await other.csrfToken() })
+    await assertProblem(await gateway.visitor().fetch('/auth/csrf'), 'SESSION_REQUIRED')
+  })
+
+  await t.test('have the names of the documented system, too', async () => {
+    for (const [alias, path] of [
+      ['/auth/health', '/health'],
+      ['/api/v1/health', '/health'],
+      ['/api/v1/health/live?x=1', '/health'],
+      ['/api/v1/health/ready', '/health/ready'],
+    ] as const) {
+      const [one, other] = [await member.fetch(alias), await member.fetch(path)]
+      assert.equal(one.status, other.status, alias)
+      assert.deepEqual(await one.json(), await other.json(), alias)
+    }
+    await assertProblem(await member.fetch('/api/v1/health/redis'), 'NOT_FOUND')
+    await assertProblem(await member.fetch('/api/v1/healthy'), 'ROUTE_NOT_FOUND')
+  })
+
   await t.test('answer pages of allowed origins alone', async () => {
     const response = await member.fetch('/api/auth/session', {
       headers: { origin: 'https://evil.example' },

@@ -16,6 +16,14 @@ import { logoutRoute } from './logout.ts'
 import { escapeHtml, sendPage, wantsHtml } from './page.ts'
 import { sessionRoute } from './session.ts'
 
+/** Further names of our own endpoints, which the documented system has. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['/auth/health', '/health'],
+  ['/api/v1/health', '/health'],
+  ['/api/v1/health/live', '/health'],
+  ['/api/v1/health/ready', '/health/ready'],
+])
+
 /** The BFF's own endpoints; everything else is the proxy's. */
 export async function buildRoutes(
   deps: RouteDeps,
@@ -25,6 +33,7 @@ export async function buildRoutes(
   const app = Fastify({
     serverFactory,
     genReqId: (req) => correlationIdFrom(req.headers['x-correlation-id']),
+    rewriteUrl: ({ url = '' }) => ALIASES.get(url.split('?', 1)[0] ?? '') ?? url,
     bodyLimit: 64 * 1024,
     routerOptions: { maxParamLength: 128 },
     clientErrorHandler: refuseMalformed,

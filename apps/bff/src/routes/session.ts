@@ -1,3 +1,4 @@
+import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { SessionResponse } from '@audience-bridge/contracts/session.ts'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { readCookie } from '../session/cookie.ts'
@@ -7,6 +8,8 @@ import type { RouteDeps } from './deps.ts'
 /**
  * GET /api/auth/session, alias /auth/session — what the browser may know of its session; never token
  * material. Asking does not count as activity: a page that polls must not keep a session alive.
+ *
+ * GET /auth/csrf — the `csrf_token` of it alone, or 401.
  */
 export function sessionRoute(app: FastifyInstance, deps: RouteDeps): void {
   const answer = async (
@@ -41,6 +44,15 @@ export function sessionRoute(app: FastifyInstance, deps: RouteDeps): void {
       return answer(request.headers.cookie, reply)
     })
   }
+  app.get('/auth/csrf', async (request, reply) => {
+    reply.header('cache-control', 'no-store')
+    const session = await answer(request.headers.cookie, reply)
+    if (session.authenticated) return { csrf_token: session.csrf_token }
+    throw new ProblemError(
+      'SESSION_REQUIRED',
+      'sign in at /auth/login; without a session there is no token',
+    )
+  })
 }
 
 const timeOf = (seconds: number) => new Date(seconds * 1000).toISOString()
