@@ -1,5 +1,4 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { BlockList, isIPv6 } from 'node:net'
 import type { BffEdgeSettings } from '@audience-bridge/chain/bff-edge.ts'
 import {
   type BridgeConfig,
@@ -11,6 +10,7 @@ import type { Fault } from '@audience-bridge/chain/fault.ts'
 import { requirementOf, type TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import { wideScopes, wideScopeText } from '@audience-bridge/chain/wide-scopes.ts'
+import { trustedProxies } from '@audience-bridge/kit/proxies.ts'
 import { type CookiePolicy, cookiePolicyOf } from './session/cookie.ts'
 import type { IdpSettings } from './tokens/idp.ts'
 
@@ -135,16 +135,4 @@ function eagerServices(
   const bridged = routes.routes.filter((route) => route.auth === 'session')
   const wanted = settings.auth.eager_services ?? bridged.map((route) => route.target_service)
   return [...new Set(wanted)].filter((service) => requirements.has(service)).slice(0, MAX_EAGER)
-}
-
-function trustedProxies(entries: readonly string[]): (address: string) => boolean {
-  if (entries.length === 0) return () => false
-  const list = new BlockList()
-  for (const entry of entries) {
-    const [address = '', bits] = entry.split('/')
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    if (bits === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(bits), family)
-  }
-  return (address) => list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 }

@@ -6,6 +6,7 @@ import type { Audit } from './audit.ts'
 import type { RegisteredClient } from './clients.ts'
 import type { Keys } from './keys.ts'
 import type { LogoutDelivery } from './logout-delivery.ts'
+import type { Metrics } from './metrics.ts'
 import type { VerifyOwnToken } from './own-token.ts'
 import type { Site } from './site.ts'
 import type { TokenPolicy } from './token-policy.ts'
@@ -19,6 +20,7 @@ export interface ProviderDeps {
   accounts: Accounts
   verify: VerifyOwnToken
   audit: Audit
+  metrics: Metrics
   clientCertificates: boolean
   logouts: LogoutDelivery
 }

@@ -6,7 +6,6 @@ import Provider, {
   errors,
   type KoaContextWithOIDC,
 } from 'oidc-provider'
-import type { Audit } from './audit.ts'
 import { accessTokenClaims, accountClaims } from './claims.ts'
 import { EXCHANGE_GRANT, type SubjectResult } from './exchange.ts'
 import { type InteractionDriver, interactionDriver } from './interactions/driver.ts'
@@ -82,7 +81,7 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
   claimOnce(provider, deps.store)
   registerExchange(context, readSubject)
   registerMachineTokens(context)
-  observe(provider, deps.audit)
+  observe(provider, deps)
   useDefaults(context)
   deliverLogouts(provider, deps.logouts)
   showFrames(context, providerPages(site).leave)
@@ -239,7 +238,9 @@ function configurationOf(context: Context): Configuration {
   }
 }
 
-function observe(provider: Provider, audit: Audit): void {
+function observe(provider: Provider, { audit, metrics }: ProviderDeps): void {
+  provider.on('grant.success', metrics.granted)
+  provider.on('grant.error', metrics.refused)
   provider.on('grant.success', audit.issued)
   provider.on('grant.error', audit.refused)
   provider.on('authorization.error', audit.refused)

@@ -1,10 +1,13 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { resolve } from 'node:path'
 import { findDeadEnds } from '@audience-bridge/chain/dead-ends.ts'
+import type { IdpSettings } from '@audience-bridge/chain/idp-settings.ts'
 import { systemClock } from '@audience-bridge/kit/clock.ts'
 import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
 import { createLive, type Live, type LiveStatus, type Reading } from '@audience-bridge/kit/live.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
+import { clientAddress, trustedProxies } from '@audience-bridge/kit/proxies.ts'
+import { readSecret } from '@audience-bridge/kit/secret.ts'
 import { openAccounts } from './accounts/accounts.ts'
 import { createAttempts } from './accounts/attempts.ts'
 import { openSqliteStore } from './adapter/adapter-sqlite.ts'
@@ -15,6 +18,7 @@ import { sendJson, sendProblem } from './http.ts'
 import { openKeys, publicKeys } from './keys.ts'
 import { createListener } from './listener.ts'
 import { createLogoutDelivery } from './logout-delivery.ts'
+import { createMetrics, hashToken, mayRead } from './metrics.ts'
 import { ownTokenVerifier } from './own-token.ts'
 import { createService, type Ground, type Service, versionOf } from './service.ts'
 import { siteOf } from './site.ts'
@@ -52,15 +56,23 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
   const store = openSqliteStore(resolve(settings.store.path), {
     now: () => Date.now() / 1000,
   })
+  const isTrusted = trustedProxies(settings.server.trusted_proxies)
   const ground: Ground = {
     ...{ site, keys, store, accounts, log },
     attempts: createAttempts(systemClock),
     verify: ownTokenVerifier(site.issuer, publicKeys(keys)),
     audit: createAudit(log),
+    metrics: createMetrics(),
+    addressOf: (req) => {
+      const forwarded = [req.headers['x-forwarded-for'] ?? []].flat().join(',')
+      return clientAddress(req.socket.remoteAddress ?? '', forwarded, isTrusted)
+    },
     logouts: createLogoutDelivery(log),
     clientCertificates: settings.server.tls?.client_certificates ?? false,
   }
 
+  const tokenOf = ({ admin }: IdpSettings) => admin && hashToken(readSecret(admin.token))
+  let adminToken = tokenOf(settings)
   const first = await readService(ground, options)
   if (first.value === undefined) throw new Error(first.faults.join('\n'))
   for (const broken of first.faults) log.warn({ broken }, 'broken link')
@@ -75,7 +87,10 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
       files = read
       if (config === undefined) return { value: undefined, faults }
       listener.renew()
-      return readService(ground, config, live.current())
+      const token = tokenOf(config.settings)
+      const reading = await readService(ground, config, live.current())
+      if (reading.value !== undefined) adminToken = token
+      return reading
     },
     paths: () => [...files, ...listener.files],
     log,
@@ -89,10 +104,23 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
       faults: [...config.faults, ...users.faults],
     }
   }
+  const sendMetrics = async (req: IncomingMessage, res: ServerResponse, correlationId: string) => {
+    if (!mayRead(req, adminToken)) {
+      if (adminToken === undefined) {
+        return sendProblem(res, 'NOT_FOUND', 'nothing is at /metrics', correlationId)
+      }
+      res.setHeader('www-authenticate', 'Bearer realm="admin"')
+      return sendProblem(res, 'TOKEN_INVALID', 'send the token of admin.token', correlationId)
+    }
+    const { contentType } = ground.metrics
+    res.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' })
+    res.end(await ground.metrics.text())
+  }
   const route = async (req: IncomingMessage, res: ServerResponse, correlationId: string) => {
     const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
     if (path === '/health') return sendJson(res, 200, { status: 'ok' })
     if (path === '/health/config') return sendJson(res, 200, status())
+    if (path === '/metrics') return sendMetrics(req, res, correlationId)
     if (!path.startsWith(`${site.base}/`)) {
       return sendProblem(res, 'NOT_FOUND', `nothing is at ${path}`, correlationId)
     }

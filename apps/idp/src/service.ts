@@ -12,6 +12,7 @@ import { LEAVE_SCRIPT, SIGN_OUT_SCRIPT, STYLE_SHEET } from './interactions/asset
 import { interactionHandler } from './interactions/interactions.ts'
 import { deriveSecret, type Keys } from './keys.ts'
 import type { LogoutDelivery } from './logout-delivery.ts'
+import type { Metrics } from './metrics.ts'
 import type { VerifyOwnToken } from './own-token.ts'
 import { createProvider } from './provider.ts'
 import type { Site } from './site.ts'
@@ -26,6 +27,8 @@ export interface Ground {
   attempts: Attempts
   verify: VerifyOwnToken
   audit: Audit
+  metrics: Metrics
+  addressOf(req: IncomingMessage): string
   /** The listener asks for them. */
   clientCertificates: boolean
   logouts: LogoutDelivery
@@ -55,7 +58,7 @@ export async function createService(ground: Ground, config: ServiceConfig): Prom
   const { site, accounts, attempts, verify, log } = ground
   const core = await createProvider({ ...ground, token: config.token, clients: config.clients })
   const interactions = interactionHandler({
-    ...{ accounts, attempts, site, log },
+    ...{ accounts, attempts, site, log, addressOf: ground.addressOf },
     driver: core.interactions,
     origin: site.origin,
   })

@@ -15,6 +15,12 @@ interface Cookie {
 
 export class Browser {
   readonly cookies: Cookie[] = []
+  /** Sent with every request: what proxies before the IdP add. */
+  readonly forwarded: Record<string, string>
+
+  constructor(forwarded: Record<string, string> = {}) {
+    this.forwarded = forwarded
+  }
 
   async open(url: string): Promise<Page> {
     return this.#send(url, {})
@@ -57,7 +63,10 @@ export class Browser {
       .filter(({ path }) => pathname === path || pathname.startsWith(path.replace(/\/?$/, '/')))
       .map(({ name, value }) => `${name}=${value}`)
       .join('; ')
-    const headers = new Headers(init.headers)
+    const headers = new Headers({
+      ...this.forwarded,
+      ...Object.fromEntries(new Headers(init.headers)),
+    })
     headers.set('accept', 'text/html')
     if (cookie !== '') headers.set('cookie', cookie)
     const response = await fetch(url, { ...init, headers, redirect: 'manual' })

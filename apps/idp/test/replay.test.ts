@@ -13,6 +13,7 @@ import { createAudit } from '../src/audit.ts'
 import { registerClients } from '../src/clients.ts'
 import { openKeys, publicKeys } from '../src/keys.ts'
 import { createLogoutDelivery } from '../src/logout-delivery.ts'
+import { createMetrics } from '../src/metrics.ts'
 import { ownTokenVerifier } from '../src/own-token.ts'
 import { createService } from '../src/service.ts'
 import { siteOf } from '../src/site.ts'
@@ -48,6 +49,7 @@ async function startRace(t: TestContext, idp: TestIdp, model: string, many: numb
   const service = await createService(
     {
       ...{ site, keys, store, log, attempts: createAttempts(() => 0), audit: createAudit(log) },
+      ...{ metrics: createMetrics(), addressOf: () => '' },
       ...{ accounts, clientCertificates: false, logouts: createLogoutDelivery(log) },
       verify: ownTokenVerifier(site.issuer, publicKeys(keys)),
     },

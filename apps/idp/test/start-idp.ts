@@ -42,6 +42,9 @@ export interface StartOptions {
   token?: Record<string, unknown>
   /** `server.tls`: then the issuer is https. */
   tls?: Record<string, unknown>
+  /** Laid over `server`. */
+  server?: Record<string, unknown>
+  adminToken?: string
   /** Reuse a data directory and port: a restart. */
   dataDir?: string
   port?: number
@@ -115,10 +118,11 @@ function testSettings(
   issuer: string,
   port: number,
   dataDir: string,
-  { token = {}, tls }: Pick<StartOptions, 'token' | 'tls'>,
+  { token = {}, tls, server = {}, adminToken }: StartOptions,
 ): IdpSettings {
   return idpSettingsSchema.parse({
-    server: { port, issuer, ...(tls === undefined ? {} : { tls }) },
+    server: { port, issuer, ...server, ...(tls === undefined ? {} : { tls }) },
+    ...(adminToken === undefined ? {} : { admin: { token: adminToken } }),
     token: {
       audience_mappings: {
         scope_mappings: [

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { bffEdgeSchema } from './bff-edge.ts'
 import { bffStoreSchema } from './bff-store.ts'
-import { httpUrl, listenSchema, notYet, scopeText, scopeToken } from './schema.ts'
+import { addressBlocks, httpUrl, listenSchema, notYet, scopeText, scopeToken } from './schema.ts'
 
 /** How the BFF obtains a token for a service (`service_mint`). */
 export const MINT_METHODS = [
@@ -43,7 +43,7 @@ export const bffSettingsSchema = z.strictObject({
     /** The origin that browsers use. */
     public_url: httpUrl,
     /** Peers (addresses or CIDR blocks) whose `X-Forwarded-*` are believed. */
-    trusted_proxies: z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()])).default([]),
+    trusted_proxies: addressBlocks.default([]),
   }),
   auth: z.strictObject({
     /** The IdP's `iss`, exactly; https unless it is this machine. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { httpUrl, listenSchema, scopeToken } from './schema.ts'
+import { addressBlocks, httpUrl, listenSchema, scopeToken } from './schema.ts'
 
 /** `token.audience_mappings.scope_mappings[]`: which audiences a granted scope leads to. */
 export const scopeMappingSchema = z.strictObject({
@@ -18,6 +18,8 @@ export const idpSettingsSchema = z.strictObject({
       ...listenSchema,
       /** The `iss` of every token, with its path. */
       issuer: httpUrl,
+      /** Peers (addresses or CIDR blocks) whose `X-Forwarded-For` is believed. */
+      trusted_proxies: addressBlocks.default([]),
       /** Listens by https; absent: by http, behind whatever ends TLS. */
       tls: z
         .strictObject({
@@ -67,6 +69,13 @@ export const idpSettingsSchema = z.strictObject({
       scope_mappings: z.array(scopeMappingSchema),
     }),
   }),
+  /** Absent: `/metrics` answers this machine alone. */
+  admin: z
+    .strictObject({
+      /** The token that opens `/metrics`, or `file:PATH`. */
+      token: z.string().min(1),
+    })
+    .optional(),
   accounts: z.strictObject({
     /** The users' file: names, roles and password hashes. */
     users: z.string().min(1),

@@ -99,6 +99,9 @@ export const scopeToken = z
   .string()
   .regex(/^[\x21\x23-\x5B\x5D-\x7E]+$/, 'one scope (RFC 6749 §3.3)')
 
+/** Addresses, or blocks in CIDR notation. */
+export const addressBlocks = z.array(z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()]))
+
 export const listenSchema = {
   /** The address to listen on. */
   host: z.string().min(1).default('127.0.0.1'),

@@ -50,13 +50,19 @@ export function readConfig(dir: string, env: Environment, inForce?: IdpSettings)
         ? undefined
         : { settings: settings.value, clients: clients.value },
     faults,
-    files: [sources.settings.file, sources.clients.file, ...secretFiles(clients.value ?? {})],
+    files: [
+      ...[sources.settings.file, sources.clients.file],
+      ...secretFiles(settings.value, clients.value ?? {}),
+    ],
   }
 }
 
-function secretFiles(clients: IdpClients): string[] {
-  return Object.values(clients).flatMap(({ enabled, client_secret: secret }) => {
-    const path = enabled && secret !== undefined ? secretPath(secret) : undefined
+function secretFiles(settings: IdpSettings | undefined, clients: IdpClients): string[] {
+  const ofClients = Object.values(clients).map(({ enabled, client_secret: secret }) =>
+    enabled ? secret : undefined,
+  )
+  return [settings?.admin?.token, ...ofClients].flatMap((secret) => {
+    const path = secret === undefined ? undefined : secretPath(secret)
     return path === undefined ? [] : [path]
   })
 }

@@ -12,6 +12,8 @@ export interface InteractionDeps {
   driver: InteractionDriver
   accounts: Accounts
   attempts: Attempts
+  /** Who guesses: the peer, or whom a trusted proxy names. */
+  addressOf(req: IncomingMessage): string
   site: PageSite
   /** The only origin whose forms are accepted. */
   origin: string
@@ -84,7 +86,7 @@ export function interactionHandler(deps: InteractionDeps) {
       return show(res, pending, { username, message: 'Enter your user name and password.' }, 400)
     }
 
-    const address = req.socket.remoteAddress ?? ''
+    const address = deps.addressOf(req)
     const attempt = attempts.begin(username, address)
     if (attempt.kind === 'limited') {
       const seconds = attempt.retryAfterSeconds
