@@ -100,10 +100,11 @@ function firstBroken(
 /** The explanation as lines for a terminal or a problem document; never with a token or a secret. */
 export function renderExplanation({ request, links, broken }: Explanation): string {
   const head = `${request.method} ${request.path} → ${request.status}${request.problem === undefined ? '' : ` ${request.problem}`}   ${request.at}   ${request.id}`
+  const trace = request.trace_id === undefined ? [] : [`  trace  ${request.trace_id}`]
   const lines = links.map((link) => renderLink(link, broken))
-  if (broken === undefined) return [head, ...lines].join('\n')
+  if (broken === undefined) return [head, ...trace, ...lines].join('\n')
   const place = broken.at === undefined ? '' : `\n  at     ${formatPlace(broken.at)}`
-  return `${[head, ...lines].join('\n')}${place}\n  mend   ${broken.mend}`
+  return `${[head, ...trace, ...lines].join('\n')}${place}\n  mend   ${broken.mend}`
 }
 
 function renderLink(link: LinkResult, first: BrokenLink | undefined): string {

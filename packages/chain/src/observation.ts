@@ -29,6 +29,8 @@ export interface Observation {
   /** The session store did not answer. */
   store_fault?: string
   token?: TokenSeen
+  /** Of the caller's trace (W3C Trace Context). */
+  trace_id?: string
   upstream?: UpstreamSeen
 }
 

@@ -27,6 +27,7 @@ export function observe(exchange: Exchange, status: number): Observation {
     ...(exchange.csrfFault === undefined ? {} : { csrf_fault: exchange.csrfFault }),
     ...(exchange.storeFault === undefined ? {} : { store_fault: exchange.storeFault }),
     ...(exchange.token === undefined ? {} : { token: exchange.token }),
+    ...(exchange.trace === undefined ? {} : { trace_id: exchange.trace.traceId }),
     ...(exchange.upstream === undefined ? {} : { upstream: exchange.upstream }),
   }
 }

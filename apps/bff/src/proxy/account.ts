@@ -39,6 +39,9 @@ export function account(log: Logger, outbox: Outbox | undefined, exchange: Excha
       service,
       token_found: exchange.tokenFound,
       problem: exchange.problem,
+      ...(exchange.trace === undefined
+        ? {}
+        : { trace_id: exchange.trace.traceId, span_id: exchange.trace.spanId }),
       ...(aborted ? { aborted } : {}),
       // The answer is to the proxy that carries the request; what the backend says is in its log.
       ...(exchange.edge === undefined ? {} : { edge: true }),

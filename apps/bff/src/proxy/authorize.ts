@@ -99,6 +99,7 @@ export async function identify(
 
 async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
   const refusal = await identify(deps, exchange)
+  exchange.sessionMs = performance.now() - exchange.startedAt
   const { req, config, session } = exchange
   if (refusal !== undefined || session === undefined) return refusal ?? NO_SESSION
 

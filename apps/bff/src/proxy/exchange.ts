@@ -9,6 +9,7 @@ import type { CompiledRoute } from '@audience-bridge/chain/route-table.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { BffConfig } from '../config.ts'
 import type { Session } from '../session/session.ts'
+import type { TraceContext } from './trace-context.ts'
 
 /** One request on its way through the gateway, and what became known of it. */
 export interface Exchange {
@@ -42,7 +43,11 @@ export interface Exchange {
   originSeen: OriginSeen | undefined
   edge: Observation['edge']
   token: TokenSeen | undefined
+  /** The caller's trace, where the request belongs to one. */
+  trace: TraceContext | undefined
   upstream: UpstreamSeen | undefined
+  /** How long it took to know the session, in milliseconds. */
+  sessionMs: number
   /** How long it took to decide about access, in milliseconds. */
   decisionMs: number
 }
@@ -78,7 +83,9 @@ export function newExchange(
     originSeen: undefined,
     edge: undefined,
     token: undefined,
+    trace: undefined,
     upstream: undefined,
+    sessionMs: 0,
     decisionMs: 0,
   }
 }

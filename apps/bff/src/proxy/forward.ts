@@ -2,6 +2,7 @@ import type { Credentials } from './authorize.ts'
 import type { Exchange } from './exchange.ts'
 import { forwardHeaders, REQUIRED_SCOPE_HEADER } from './headers.ts'
 import { upstreamTarget } from './location.ts'
+import { continueTrace } from './trace-context.ts'
 import type { UpstreamAnswer, Upstreams } from './upstream.ts'
 
 /** Sends the exchange's request to its backend and notes what came of it. */
@@ -30,6 +31,8 @@ export async function forward(
     authorization: credentials.authorization,
     userAssertion: credentials.userAssertion,
   })
+  exchange.trace ??= continueTrace(req.headers)
+  if (exchange.trace !== undefined) headers.push(...exchange.trace.headers)
   const length = req.headers['content-length']
   if (length !== undefined) headers.push('Content-Length', length)
   const answer = await upstreams.send(base.origin, {

@@ -30,6 +30,9 @@ const NEVER_FORWARDED = new Set([
   'expect',
   'host',
   'content-length',
+  // Ours to continue.
+  'traceparent',
+  'tracestate',
   'x-correlation-id',
   'x-csrf-token',
   'x-remote-user',

@@ -28,6 +28,7 @@ export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamRe
   for (const [name, value] of Object.entries(corsHeaders(req.headers.origin, config.corsOrigins))) {
     headers.push(name, value)
   }
+  if (isAdmin(exchange.session)) headers.push('Server-Timing', timing(exchange))
   res.writeHead(answer.status, headers)
   // Server-sent events must not wait in a buffer for their first byte.
   if (route?.route.streaming) res.flushHeaders()
@@ -39,6 +40,18 @@ export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamRe
       )
     }
   })
+}
+
+/** Where the time went, for administrators' own requests: it tells whether a token was minted. */
+function timing({ startedAt, sessionMs, decisionMs }: Exchange): string {
+  const parts = {
+    session: sessionMs,
+    token: decisionMs - sessionMs,
+    upstream: performance.now() - startedAt - decisionMs,
+  }
+  return Object.entries(parts)
+    .map(([name, ms]) => `${name};dur=${Math.max(0, ms).toFixed(2)}`)
+    .join(', ')
 }
 
 /** Answers a problem; an administrator is also told which link broke and how to mend it. */
