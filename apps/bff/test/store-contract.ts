@@ -55,6 +55,20 @@ export function storeContract(
     assert.equal(await a.readSession(newId()), undefined)
   })
 
+  run('one session is listed by its id, as it is at the moment', async (a, b) => {
+    const id = newId()
+    await a.insertSession(id, session({ card: bytes('card') }))
+    await b.replaceSession(id, bytes('next'), 1, bytes('other card'))
+    await b.touchSession(id, at(2_000))
+    const listed = await a.readListed(id)
+    assert.equal(text(listed?.card), 'other card')
+    const { createdAt, seenAt, expiresAt } = listed ?? {}
+    assert.deepEqual([createdAt, seenAt, expiresAt], [at(1_000), at(2_000), at(9_000)])
+    await b.deleteSession(id, 'logout')
+    assert.equal(await a.readListed(id), undefined)
+    assert.equal(await a.readListed('nothing'), undefined)
+  })
+
   run('an id is given once', async (a, b) => {
     const id = newId()
     await a.insertSession(id, session())

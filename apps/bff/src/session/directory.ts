@@ -39,6 +39,12 @@ export class SessionDirectory {
     return this.#allBy((key) => sidKey(issuer, sid, key))
   }
 
+  /** The living session with this id. */
+  async find(id: string): Promise<KnownSession | undefined> {
+    const listed = await this.#store.readListed(id)
+    return listed && this.#living(listed)[0]
+  }
+
   /** A page of all living sessions, in no order that means anything. */
   async list(page: {
     limit: number

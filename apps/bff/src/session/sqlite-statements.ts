@@ -24,6 +24,7 @@ const STATEMENTS = {
     SELECT row, id, card, created_at, seen_at, expires_at
     FROM session_keys JOIN sessions ON sessions.row = session_keys.session
     WHERE kind = $kind AND hash = $hash AND session > $after ORDER BY session LIMIT $limit`,
+  readListed: 'SELECT id, card, created_at, seen_at, expires_at FROM sessions WHERE id = $id',
   countSessions: 'SELECT count(*) AS count FROM sessions',
   readTokens: `
     SELECT service, tokens.sealed AS sealed FROM sessions JOIN tokens ON session = sessions.row

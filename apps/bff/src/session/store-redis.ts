@@ -26,9 +26,9 @@ export function openRedisStore(address: RedisAddress, log: Logger): SessionStore
   const read = async (key: string, ...fields: string[]) =>
     (await link.send(key, ['HMGET', key, ...fields])) as (Buffer | null)[]
 
-  const readListed = async (id: string): Promise<ListedSession[]> => {
+  const readListed = async (id: string): Promise<ListedSession | undefined> => {
     const [card, ...times] = await read(sessionKey(id), 'card', ...TIMES)
-    return card ? [{ id, card, ...timesOf(times) }] : []
+    return card ? { id, card, ...timesOf(times) } : undefined
   }
 
   return {
@@ -83,8 +83,10 @@ export function openRedisStore(address: RedisAddress, log: Logger): SessionStore
     },
     async listSessions(by, page) {
       const { ids, ...rest } = await readIndex(run, by, page)
-      return { sessions: (await Promise.all(ids.map(readListed))).flat(), ...rest }
+      const listed = await Promise.all(ids.map(readListed))
+      return { sessions: listed.filter((session) => session !== undefined), ...rest }
     },
+    readListed,
     countSessions: () => countIndex(run),
 
     async readTokens(id) {

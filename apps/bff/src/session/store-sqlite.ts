@@ -73,6 +73,10 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
       const last = rows.length === limit ? rows.at(-1) : undefined
       return last === undefined ? { sessions } : { sessions, next: String(last.row) }
     },
+    async readListed(id) {
+      const row = run.readListed.get({ id })
+      return row && listedOf(row)
+    },
     async countSessions() {
       return Number(run.countSessions.get()?.count)
     },

@@ -44,6 +44,8 @@ export interface SessionStore {
     by: SessionKey | 'all',
     page: { limit: number; after?: string },
   ): Promise<SessionPage>
+  /** One session as it is listed. */
+  readListed(id: string): Promise<ListedSession | undefined>
   /** How many sessions there are; expired ones that are not yet deleted may be counted. */
   countSessions(): Promise<number>
 
