@@ -11,7 +11,9 @@ import { requirementOf, type TokenRequirement } from '@audience-bridge/chain/req
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import { wideScopes, wideScopeText } from '@audience-bridge/chain/wide-scopes.ts'
 import { trustedProxies } from '@audience-bridge/kit/proxies.ts'
+import type { BindingRules } from './session/binding.ts'
 import { type CookiePolicy, cookiePolicyOf } from './session/cookie.ts'
+import type { SessionLimits } from './session/sessions.ts'
 import type { IdpSettings } from './tokens/idp.ts'
 
 /** One version of the configuration with all that is computed from it once. Immutable. */
@@ -26,6 +28,9 @@ export interface BffConfig {
   /** Base URLs of the services. */
   bases: ReadonlyMap<string, URL>
   cookies: CookiePolicy
+  limits: SessionLimits
+  /** From where a session may be used. */
+  binding: BindingRules
   publicUrl: URL
   /** Origins whose pages may change things: our own and those of `cors.allow_origins`. */
   trustedOrigins: ReadonlySet<string>
@@ -94,6 +99,7 @@ export function readBffConfig(
     if (requirement !== undefined) requirements.set(service, requirement)
   }
   const publicUrl = new URL(settings.server.public_url)
+  const isTrustedProxy = trustedProxies(settings.server.trusted_proxies)
   const corsOrigins = new Set(settings.cors.allow_origins.map((text) => new URL(text).origin))
   return {
     config: {
@@ -105,10 +111,15 @@ export function readBffConfig(
         Object.entries(routes.services).map(([name, { base_url }]) => [name, new URL(base_url)]),
       ),
       cookies: cookiePolicyOf(settings.session),
+      limits: {
+        idleSeconds: settings.session.idle_seconds,
+        absoluteSeconds: settings.session.absolute_seconds,
+      },
+      binding: bindingRules(settings.session.binding, isTrustedProxy),
       publicUrl,
       trustedOrigins: new Set([publicUrl.origin, ...corsOrigins]),
       corsOrigins,
-      isTrustedProxy: trustedProxies(settings.server.trusted_proxies),
+      isTrustedProxy,
       isEdgeSecret: (text) =>
         edgeSecretHash !== undefined && timingSafeEqual(hashToken(text), edgeSecretHash),
       eagerServices: eagerServices(bridge, requirements),
@@ -136,3 +147,11 @@ function eagerServices(
   const wanted = settings.auth.eager_services ?? bridged.map((route) => route.target_service)
   return [...new Set(wanted)].filter((service) => requirements.has(service)).slice(0, MAX_EAGER)
 }
+
+const bindingRules = (
+  { user_agent, network, ipv4_bits, ipv6_bits }: BridgeConfig['settings']['session']['binding'],
+  isTrustedProxy: BindingRules['isTrustedProxy'],
+): BindingRules => ({
+  ...{ agent: user_agent, network, isTrustedProxy },
+  ...{ ipv4Bits: ipv4_bits, ipv6Bits: ipv6_bits },
+})

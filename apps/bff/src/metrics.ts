@@ -2,6 +2,7 @@ import type { Live } from '@audience-bridge/kit/live.ts'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { BffConfig } from './config.ts'
 import type { Exchange } from './proxy/exchange.ts'
+import type { BindingFault } from './session/binding.ts'
 import type { SessionEnd } from './session/session.ts'
 import type { TokenOutcome } from './tokens/broker.ts'
 
@@ -12,6 +13,10 @@ export interface Metrics {
   minted(service: string, grantType: string, outcome: TokenOutcome['kind'], elapsedMs: number): void
   sessionCreated(): void
   sessionEnded(reason: SessionEnd): void
+  /** A session was used from where it cannot be, or from another network. */
+  bindingFailed(reason: BindingFault): void
+  /** A grant was to be ended at the IdP. */
+  grantRevoked(outcome: 'ok' | 'refused' | 'unavailable'): void
 }
 
 /** A gateway answers in a fraction of a millisecond, a backend in up to a minute. */
@@ -94,6 +99,18 @@ export function createMetrics(
     labelNames: ['reason'],
     registers,
   })
+  const bindings = new Counter({
+    name: 'bff_session_binding_failures_total',
+    help: 'Sessions used from another browser or network than at the login.',
+    labelNames: ['reason'],
+    registers,
+  })
+  const revocations = new Counter({
+    name: 'bff_grant_revocations_total',
+    help: 'Grants that were to be ended at the IdP, by how that went.',
+    labelNames: ['status'],
+    registers,
+  })
   gauge(
     registry,
     'bff_config_refused',
@@ -139,6 +156,8 @@ export function createMetrics(
     },
     sessionCreated: () => created.inc(),
     sessionEnded: (reason) => destroyed.inc({ reason }),
+    bindingFailed: (reason) => bindings.inc({ reason }),
+    grantRevoked: (outcome) => revocations.inc({ status: outcome === 'ok' ? 'success' : outcome }),
   }
 }
 

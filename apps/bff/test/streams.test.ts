@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { inOrder, replace } from '@audience-bridge/testkit/config-copy.ts'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
+import { VISITOR_AGENT } from '@audience-bridge/testkit/raw.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
 
 const PATH = '/api/v1/analytics/stream'
@@ -29,7 +30,12 @@ async function startStreams(t: TestContext) {
   const open = (method: string, path = PATH, headers: Record<string, string> = {}): ClientRequest =>
     request(new URL(path, gateway.bff), {
       method,
-      headers: { cookie: visitor.cookie, 'x-csrf-token': csrf, ...headers },
+      headers: {
+        cookie: visitor.cookie,
+        'user-agent': VISITOR_AGENT,
+        'x-csrf-token': csrf,
+        ...headers,
+      },
     })
   return { echo, gateway, open }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bindingSchema } from './bff-binding.ts'
 import { bffEdgeSchema } from './bff-edge.ts'
 import { bffStoreSchema } from './bff-store.ts'
 import { addressBlocks, httpUrl, listenSchema, notYet, scopeText, scopeToken } from './schema.ts'
@@ -98,6 +99,10 @@ export const bffSettingsSchema = z.strictObject({
     idle_seconds: z.int().min(60).default(1800),
     /** Ends a session this many seconds after the login. */
     absolute_seconds: z.int().min(60).default(28_800),
+    /** How long before its end a session's page is told, in seconds. */
+    warn_seconds: z.int().min(10).max(3600).default(300),
+    /** From where a session may be used. */
+    binding: bindingSchema,
   }),
   store: bffStoreSchema,
   cors: z

@@ -40,9 +40,12 @@ export interface OriginSeen {
 }
 
 export interface SessionSeen {
-  state: 'live' | 'none' | 'ended'
+  /** `elsewhere`: it lives on, and this caller may not use it. */
+  state: 'live' | 'none' | 'ended' | 'elsewhere'
   /** Why it ended, where that is known. */
   ended?: string
+  /** By what the caller differs from whoever began the session. */
+  binding_fault?: 'user_agent' | 'network'
   subject?: string
   age_seconds?: number
   /** What the login was granted. */

@@ -90,7 +90,7 @@ const judgeStore: JudgeObserved = (config, { store_fault: fault }) => {
   })
 }
 
-const judgeSession: JudgeObserved = (_config, { session }) => {
+const judgeSession: JudgeObserved = (config, { session }) => {
   if (session === undefined) return undefined
   switch (session.state) {
     case 'live':
@@ -110,6 +110,16 @@ const judgeSession: JudgeObserved = (_config, { session }) => {
         expected: 'a live session',
         mend: 'sign in once more at /auth/login',
       })
+    case 'elsewhere': {
+      const key = session.binding_fault ?? 'user_agent'
+      const where = key === 'network' ? 'network' : 'browser or system'
+      return broken('session', 'session_elsewhere', {
+        found: `the cookie of a session that was begun from another ${where}`,
+        expected: `the ${where} of its login`,
+        at: config.placeOf('settings', ['session', 'binding', key]),
+        mend: `sign in once more at /auth/login; where users change their ${where}, loosen session.binding.${key}; if nobody did, the cookie is stolen: end the session (bridge sessions)`,
+      })
+    }
   }
 }
 

@@ -27,6 +27,9 @@ export function sendRaw(origin: string, text: string, timeoutMs = 10_000): Promi
   })
 }
 
+/** As Node's `fetch` calls itself: a session that a visitor began is bound to it. */
+export const VISITOR_AGENT = 'node'
+
 /** One request with `Connection: close`; `head` holds further lines, each with its name and value. */
 export function rawRequest(
   origin: string,
@@ -36,15 +39,16 @@ export function rawRequest(
   body = '',
 ): Promise<RawAnswer> {
   const lines = head.map(([name, value]) => `${name}: ${value}`)
-  const connection = head.some(([name]) => name.toLowerCase() === 'connection')
-    ? []
-    : ['Connection: close']
+  const defaults = [
+    ['Connection', 'close'],
+    ['User-Agent', VISITOR_AGENT],
+  ].filter(([own]) => !head.some(([name]) => name.toLowerCase() === own?.toLowerCase()))
   return sendRaw(
     origin,
     [
       `${method} ${target} HTTP/1.1`,
       `Host: ${new URL(origin).host}`,
-      ...connection,
+      ...defaults.map(([name, value]) => `${name}: ${value}`),
       ...lines,
       ...(body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body, 'latin1')}`]),
       '',

@@ -32,12 +32,15 @@ export function observe(exchange: Exchange, status: number): Observation {
   }
 }
 
-function sessionSeen({ sessionState, sessionEnded, session }: Exchange): SessionSeen {
-  const ended = sessionEnded === undefined ? {} : { ended: sessionEnded }
-  if (session === undefined) return { state: sessionState ?? 'none', ...ended }
+function sessionSeen({ sessionState, sessionEnded, bindingFault, session }: Exchange): SessionSeen {
+  const why = {
+    ...(sessionEnded === undefined ? {} : { ended: sessionEnded }),
+    ...(bindingFault === undefined ? {} : { binding_fault: bindingFault }),
+  }
+  if (session === undefined) return { state: sessionState ?? 'none', ...why }
   return {
     state: sessionState ?? 'live',
-    ...ended,
+    ...why,
     subject: session.user.sub,
     age_seconds: Math.max(0, Math.floor(Date.now() / 1000) - session.createdAt),
     granted_scopes: session.grant.scopes,

@@ -3,6 +3,7 @@ import type { TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import { SILENT_LOGIN, wouldAskMore } from '../login/reauthorize.ts'
 import type { ProblemMore } from '../problems.ts'
+import type { BindingVerdict, SessionBindings } from '../session/binding.ts'
 import { readCookie } from '../session/cookie.ts'
 import { csrfFault, requestOrigin } from '../session/csrf.ts'
 import { rotateSession } from '../session/rotation.ts'
@@ -32,6 +33,7 @@ export type Authorized = { kind: 'authorized'; credentials: Credentials } | Refu
 
 export interface AuthorizeDeps {
   sessions: Sessions
+  bindings: SessionBindings
   broker: TokenBroker
   bearers: () => BearerVerifiers
   assertion: UserAssertion
@@ -91,6 +93,8 @@ export async function identify(
     exchange.session = found.session
   }
   const { session } = exchange
+  const verdict = deps.bindings.judge(session, req, config.binding)
+  if (verdict.kind !== 'fits') return refuseElsewhere(exchange, verdict)
   exchange.sessionState = 'live'
   exchange.subject = session.user.sub
   exchange.subjectRoles = session.user.roles
@@ -122,6 +126,25 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
     exchange.ownCookie = rotated?.setCookie
   }
   return obtainToken(deps, exchange)
+}
+
+/**
+ * Somebody has the cookie of a session that began elsewhere. It is refused as one that has ended: a
+ * thief learns nothing, and the browser of an honest user signs in once more.
+ */
+function refuseElsewhere(
+  exchange: Exchange,
+  { kind, fault }: Exclude<BindingVerdict, { kind: 'fits' }>,
+): Refusal {
+  // The session's user is not who calls: nothing of the session is told or counted as theirs.
+  exchange.session = undefined
+  exchange.sessionState = 'elsewhere'
+  exchange.bindingFault = fault
+  return kind === 'reauthorize'
+    ? refuse('REAUTHORIZATION_REQUIRED', 'the network has changed; visit login_url once', {
+        extensions: { login_url: SILENT_LOGIN },
+      })
+    : refuse('SESSION_EXPIRED', 'the session has ended; sign in again at /auth/login')
 }
 
 /**

@@ -2,12 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type {
   Observation,
   OriginSeen,
+  SessionSeen,
   TokenSeen,
   UpstreamSeen,
 } from '@audience-bridge/chain/observation.ts'
 import type { CompiledRoute } from '@audience-bridge/chain/route-table.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { BffConfig } from '../config.ts'
+import type { BindingFault } from '../session/binding.ts'
 import type { Session } from '../session/session.ts'
 import type { TraceContext } from './trace-context.ts'
 
@@ -36,8 +38,10 @@ export interface Exchange {
   tokenFound: boolean | undefined
   problem: ProblemCode | undefined
   /** What is seen of each link, for the explanation. */
-  sessionState: 'live' | 'none' | 'ended' | undefined
+  sessionState: SessionSeen['state'] | undefined
   sessionEnded: string | undefined
+  /** Why this caller may not use the session of its cookie. */
+  bindingFault: BindingFault | undefined
   csrfFault: string | undefined
   storeFault: string | undefined
   originSeen: OriginSeen | undefined
@@ -78,6 +82,7 @@ export function newExchange(
     problem: undefined,
     sessionState: undefined,
     sessionEnded: undefined,
+    bindingFault: undefined,
     csrfFault: undefined,
     storeFault: undefined,
     originSeen: undefined,

@@ -3,8 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import { mintEagerly } from '../login/eager.ts'
 import { loginCookieTag } from '../login/logins.ts'
 import { readCookie, writeCookie } from '../session/cookie.ts'
+import type { SessionLookup } from '../session/sessions.ts'
 import { userFrom } from '../tokens/user.ts'
 import { noteIdpAnswer, type RouteDeps } from './deps.ts'
+import { findOwnSession } from './own-session.ts'
 
 /** OpenID Connect Core §3.1.2.6: a login that only a person can complete. */
 const NEEDS_PERSON = new Set([
@@ -35,7 +37,15 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
     const cookies = request.headers.cookie
     const cookieName = config.cookies.loginPrefix + loginCookieTag(state)
     const found = await deps.logins.find(state, readCookie(cookies, cookieName))
-    const current = await deps.sessions.find(readCookie(cookies, config.cookies.sessionName))
+    const own = await findOwnSession(deps, request, config)
+    // One whose network has changed is what a silent login replaces; any other one that this caller may
+    // not use is left alone: a stolen cookie must not end it.
+    const current: SessionLookup =
+      own.kind !== 'elsewhere'
+        ? own
+        : own.replaceable
+          ? { kind: 'session', session: own.session }
+          : { kind: 'none' }
 
     if (found.kind === 'unknown') {
       throw new ProblemError(
@@ -110,7 +120,7 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       idpSessionExpiresAt:
         typeof claims.session_expiry === 'number' ? claims.session_expiry : undefined,
       requested: login.requested,
-      binding: { agent: undefined, network: undefined },
+      binding: deps.bindings.bind(request.raw, config.binding),
       agent: request.headers['user-agent']?.slice(0, AGENT_CHARS),
       grant,
     })
