@@ -64,7 +64,15 @@ test('a login', async (t) => {
       }),
     )
     assert.deepEqual(alias, session)
-    const { csrf_token: csrf, expires_at, idle_expires_at, services, ...rest } = session ?? {}
+    const {
+      csrf_token: csrf,
+      expires_at,
+      idle_expires_at,
+      services,
+      ends,
+      limits,
+      ...rest
+    } = session ?? {}
     assert.deepEqual(rest, {
       authenticated: true,
       user: { sub: 'user-ada', name: 'Test ada', email: 'ada@example.com', roles: ['admin'] },
@@ -74,6 +82,8 @@ test('a login', async (t) => {
     assert.equal(Date.parse(String(expires_at)) / 1000, time.now() + settings.absolute_seconds)
     assert.equal(Date.parse(String(idle_expires_at)) / 1000, time.now() + settings.idle_seconds)
     assert.ok((services as string[]).includes('analytics_service'))
+    assert.deepEqual(ends, { at: idle_expires_at, by: 'idle' })
+    assert.equal((limits as Record<string, string>).absolute, expires_at)
     for (const path of ['/api/auth/session', '/auth/session']) {
       const anonymous = await gateway.visitor().fetch(path)
       assert.equal(anonymous.status, 200)

@@ -106,7 +106,11 @@ export class Sessions {
 
   async create(login: NewLogin): Promise<Session> {
     const now = this.#clock()
-    const times = { createdAt: now, seenAt: now, expiresAt: now + this.#limits().absoluteSeconds }
+    const expiresAt = Math.min(
+      now + this.#limits().absoluteSeconds,
+      login.idpSessionExpiresAt ?? Infinity,
+    )
+    const times = { createdAt: now, seenAt: now, expiresAt }
     const session = startSession(newTicket(this.#keys), login, times)
     await this.#insert(session)
     this.#observe.created()
