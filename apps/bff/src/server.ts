@@ -15,6 +15,7 @@ import type { PipelineDeps } from './proxy/pipeline.ts'
 import { readMetadata } from './proxy/rejection.ts'
 import { Upstreams } from './proxy/upstream.ts'
 import { buildRoutes } from './routes/routes.ts'
+import { SessionBindings } from './session/binding.ts'
 import { SessionDirectory } from './session/directory.ts'
 import { Sessions } from './session/sessions.ts'
 import type { SessionStore } from './session/store.ts'
@@ -27,6 +28,7 @@ import { TokenBroker } from './tokens/broker.ts'
 import { followIdp } from './tokens/connection.ts'
 import { GrantKeeper } from './tokens/grant.ts'
 import { Leases } from './tokens/lease.ts'
+import { Revocations } from './tokens/revocations.ts'
 
 export interface BffDeps {
   config: () => BffConfig
@@ -63,16 +65,13 @@ export async function buildBff(
     observe: { created: metrics.sessionCreated, ended: metrics.sessionEnded },
     storeKeys,
     clock,
-    limits: () => {
-      const { idle_seconds, absolute_seconds } = deps.config().bridge.settings.session
-      return { idleSeconds: idle_seconds, absoluteSeconds: absolute_seconds }
-    },
+    limits: () => deps.config().limits,
   })
   const directory = new SessionDirectory({
     store,
     storeKeys,
     clock,
-    idleSeconds: () => deps.config().bridge.settings.session.idle_seconds,
+    idleSeconds: () => deps.config().limits.idleSeconds,
     ended: metrics.sessionEnded,
   })
   const leases = new Leases(store)
@@ -101,9 +100,25 @@ export async function buildBff(
       return (await broker.tokenFor(session, requirement, version, token)).kind
     },
   })
+  const bindings = new SessionBindings({
+    keys: storeKeys,
+    failed: (reason, session) => {
+      metrics.bindingFailed(reason)
+      const { ticket, user } = session
+      const line = {
+        event: 'bff_session_binding_failed',
+        reason,
+        session: ticket.id,
+        subject: user.sub,
+      }
+      log.warn(line, `session used from elsewhere reason=${reason}`)
+    },
+  })
+  const stopping = new AbortController()
   const upstreams = new Upstreams()
   const pipeline: PipelineDeps = {
     sessions,
+    bindings,
     broker,
     bearers: () => connection().bearers,
     assertion: deps.assertion,
@@ -120,9 +135,14 @@ export async function buildBff(
       config: deps.config,
       sessions,
       directory,
+      bindings,
+      store,
+      storeKeys,
       logins: new Logins({ store, storeKeys, clock }),
       broker,
       idp,
+      readLogoutToken: (token) => connection().readLogoutToken(token, clock()),
+      revocations: new Revocations({ idp, log, counted: metrics.grantRevoked }),
       assertion: deps.assertion,
       clock,
       log,
@@ -132,6 +152,7 @@ export async function buildBff(
           .finally(() => background.delete(tracked))
         background.add(tracked)
       },
+      stopping: stopping.signal,
       exchangeOf: (raw) => exchanges.get(raw),
       traces: deps.traces,
       metrics: metrics.registry,
@@ -158,6 +179,8 @@ export async function buildBff(
     server: app.server as Server,
     close: async () => {
       clearInterval(sweep)
+      // Streams have no end of their own, and closing waits for what is under way.
+      stopping.abort()
       await closeServer(app.server as Server)
       await app.close()
       await Promise.all(background)

@@ -41,6 +41,9 @@ const HELP = `bridge <verb> [options]
           --json
   explain ID   why the request with this correlation id was answered as it was
           --url BFF --token-file F --json
+  sessions   who is signed in; sessions end ID | --user SUB | --sid SID signs out
+          --user SUB, --sid SID   those of a user, or of a session at the IdP
+          --url BFF --token-file F --json
   narrow   the fewest scopes that would have served the calls of the last days
           --user U --password-file F, or --cookie-file F: a reader of the analytics
           --days N           default: 30
@@ -65,6 +68,7 @@ const VERBS = new Map<string, () => Promise<Verb>>([
   ['schema', async () => (await import('./commands/schema.ts')).schemaCommand],
   ['verify', async () => (await import('./commands/verify.ts')).verify],
   ['explain', async () => (await import('./commands/explain.ts')).explainCommand],
+  ['sessions', async () => (await import('./commands/sessions.ts')).sessionsCommand],
   ['narrow', async () => (await import('./commands/narrow.ts')).narrowCommand],
 ])
 

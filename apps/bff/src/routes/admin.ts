@@ -8,9 +8,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { type BffConfig, hashToken } from '../config.ts'
 import { explainObservation } from '../explain/observe.ts'
-import { readCookie } from '../session/cookie.ts'
 import { csrfFault, requestOrigin } from '../session/csrf.ts'
+import { adminSessionRoutes } from './admin-sessions.ts'
 import type { RouteDeps } from './deps.ts'
+import { findOwnSession } from './own-session.ts'
 
 const recentQuery = z.strictObject({
   failed: z.enum(['0', '1']).default('1'),
@@ -33,6 +34,8 @@ export async function adminRoutes(app: FastifyInstance, deps: RouteDeps): Promis
 }
 
 function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
+  adminSessionRoutes(app, deps)
+
   app.get('/metrics', async (_request, reply) => {
     reply.type(deps.metrics.contentType)
     return deps.metrics.metrics()
@@ -129,9 +132,7 @@ async function requireAdmin(deps: RouteDeps, request: FastifyRequest): Promise<v
       headers: { 'WWW-Authenticate': 'Bearer realm="admin", error="invalid_token"' },
     })
   }
-  const found = await deps.sessions.find(
-    readCookie(request.headers.cookie, config.cookies.sessionName),
-  )
+  const found = await findOwnSession(deps, request, config)
   if (found.kind !== 'session') {
     throw new ProblemError(
       'SESSION_REQUIRED',
@@ -147,4 +148,6 @@ async function requireAdmin(deps: RouteDeps, request: FastifyRequest): Promise<v
     config.trustedOrigins,
   )
   if (fault !== undefined) throw new ProblemError('CSRF_REJECTED', fault)
+  const exchange = deps.exchangeOf(request.raw)
+  if (exchange !== undefined) exchange.subject = found.session.user.sub
 }

@@ -7,25 +7,37 @@ import type { BffConfig } from '../config.ts'
 import type { TraceStore } from '../explain/trace-store.ts'
 import type { Logins } from '../login/logins.ts'
 import type { Exchange } from '../proxy/exchange.ts'
+import type { SessionBindings } from '../session/binding.ts'
 import type { SessionDirectory } from '../session/directory.ts'
 import type { Sessions } from '../session/sessions.ts'
+import type { SessionStore } from '../session/store.ts'
+import type { StoreKeys } from '../session/ticket.ts'
 import type { UserAssertion } from '../tokens/assertion.ts'
 import type { TokenBroker } from '../tokens/broker.ts'
 import type { Idp, IdpAway, IdpRefusal } from '../tokens/idp.ts'
+import type { LogoutVerdict } from '../tokens/logout-token.ts'
+import type { Revocations } from '../tokens/revocations.ts'
 
 /** What the BFF's own endpoints work with. */
 export interface RouteDeps {
   config: () => BffConfig
   sessions: Sessions
   directory: SessionDirectory
+  bindings: SessionBindings
+  store: Pick<SessionStore, 'useOnce'>
+  storeKeys: StoreKeys
   logins: Logins
   broker: TokenBroker
   idp: () => Idp
+  readLogoutToken: (token: string) => Promise<LogoutVerdict>
+  revocations: Revocations
   assertion: UserAssertion
   clock: Clock
   log: Logger
   /** Work that outlives its response; awaited when the BFF stops. */
   background: (work: Promise<unknown>) => void
+  /** Aborts when the BFF stops: what has no end of its own must end now. */
+  stopping: AbortSignal
   /** What is known of the request behind a Fastify request. */
   exchangeOf: (raw: IncomingMessage) => Exchange | undefined
   traces: TraceStore

@@ -34,3 +34,10 @@ export function sendPage(
 
 /** Whether a person's browser navigates here, rather than a program that reads JSON. */
 export const wantsHtml = (accept: string | undefined) => accept?.includes('text/html') === true
+
+/** A field of a form that was sent exactly once. */
+export function formField(body: unknown, name: string): string | undefined {
+  return body instanceof URLSearchParams && body.getAll(name).length === 1
+    ? (body.get(name) ?? undefined)
+    : undefined
+}

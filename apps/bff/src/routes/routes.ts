@@ -6,15 +6,19 @@ import { answerProblem, moreOf } from '../problems.ts'
 import { corsHeaders } from '../proxy/cors.ts'
 import { StoreUnavailable } from '../session/store-guard.ts'
 import { adminRoutes } from './admin.ts'
+import { backchannelLogoutRoute } from './backchannel-logout.ts'
 import { callbackRoute } from './callback.ts'
 import { refuseMalformed } from './client-error.ts'
 import { consoleRoute } from './console.ts'
 import type { RouteDeps } from './deps.ts'
+import { eventsRoute } from './events.ts'
+import { frontchannelLogoutRoute } from './frontchannel-logout.ts'
 import { healthRoutes } from './health.ts'
 import { loginRoute } from './login.ts'
 import { logoutRoute } from './logout.ts'
 import { escapeHtml, sendPage, wantsHtml } from './page.ts'
 import { sessionRoute } from './session.ts'
+import { sessionsRoutes } from './sessions.ts'
 
 /** Further names of our own endpoints, which the documented system has. */
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -93,7 +97,11 @@ export async function buildRoutes(
   loginRoute(app, deps)
   callbackRoute(app, deps)
   sessionRoute(app, deps)
+  sessionsRoutes(app, deps)
+  eventsRoute(app, deps)
   logoutRoute(app, deps)
+  backchannelLogoutRoute(app, deps)
+  frontchannelLogoutRoute(app, deps)
   healthRoutes(app, deps)
   await adminRoutes(app, deps)
   await consoleRoute(app, consoleDirectory)

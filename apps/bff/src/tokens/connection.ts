@@ -1,12 +1,15 @@
 import { BearerVerifiers } from './bearer.ts'
 import { Idp, type IdpSettings } from './idp.ts'
+import { createKeyReader } from './idp-keys.ts'
 import { createInspector, type Inspection } from './inspect.ts'
+import { createLogoutVerifier, type LogoutVerdict } from './logout-token.ts'
 
 /** The BFF's tie to one IdP under one set of settings: metadata and keys are read once and kept. */
 export interface IdpConnection {
   idp: Idp
   inspect: (token: string) => Promise<Inspection>
   bearers: BearerVerifiers
+  readLogoutToken: (token: string, now: number) => Promise<LogoutVerdict>
 }
 
 /** Gives the connection for the settings of now; a new one only when they have changed. */
@@ -22,7 +25,13 @@ export function followIdp(settingsOfNow: () => IdpSettings): () => IdpConnection
     if (connection === undefined || key !== known) {
       known = key
       const idp = new Idp(settings)
-      connection = { idp, inspect: createInspector(idp), bearers: new BearerVerifiers(settings) }
+      const readKeys = createKeyReader(idp)
+      connection = {
+        idp,
+        inspect: createInspector(idp, readKeys),
+        bearers: new BearerVerifiers(settings),
+        readLogoutToken: createLogoutVerifier(settings, readKeys),
+      }
     }
     return connection
   }

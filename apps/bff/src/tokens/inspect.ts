@@ -1,5 +1,6 @@
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
+import { jwtVerify } from 'jose'
 import type { Idp } from './idp.ts'
+import { blameOf, type IdpKeys, SIGNING_ALGORITHMS } from './idp-keys.ts'
 import { factsFrom, type TokenFacts } from './verify.ts'
 
 export type Inspection =
@@ -7,37 +8,27 @@ export type Inspection =
   | { kind: 'invalid'; reason: string }
   | { kind: 'unavailable'; reason: string }
 
-const ALGORITHMS = ['ES256', 'ES384', 'PS256', 'RS256', 'EdDSA']
-
 /**
  * Reads a token that the IdP just issued: a JWT by its signature, an opaque one by introspection
  * (RFC 7662). Neither is believed by its looks.
  */
-export function createInspector(idp: Idp): (token: string) => Promise<Inspection> {
-  let keys: ReturnType<typeof createRemoteJWKSet> | undefined
-
+export function createInspector(
+  idp: Idp,
+  readKeys: () => Promise<IdpKeys>,
+): (token: string) => Promise<Inspection> {
   const inspectJwt = async (token: string): Promise<Inspection> => {
-    const metadata = await idp.metadata()
-    if (metadata.kind !== 'ok') return { kind: 'unavailable', reason: 'no metadata of the IdP' }
-    const { jwks_uri: jwksUri, issuer } = metadata.value
-    if (jwksUri === undefined) return { kind: 'invalid', reason: 'the IdP publishes no keys' }
-    keys ??= createRemoteJWKSet(new URL(jwksUri), {
-      timeoutDuration: idp.settings.timeoutSeconds * 1000,
-      cooldownDuration: 5_000,
-    })
+    const read = await readKeys()
+    if (read.kind === 'none') return { kind: 'invalid', reason: 'the IdP publishes no keys' }
+    if (read.kind === 'unavailable') return read
     try {
-      const { payload } = await jwtVerify(token, keys, {
-        issuer,
-        algorithms: ALGORITHMS,
+      const { payload } = await jwtVerify(token, read.keys, {
+        issuer: read.issuer,
+        algorithms: SIGNING_ALGORITHMS,
         clockTolerance: idp.settings.clockToleranceSeconds,
       })
       return { kind: 'facts', facts: factsFrom(payload) }
     } catch (cause) {
-      const fault = cause instanceof errors.JOSEError && !(cause instanceof errors.JWKSTimeout)
-      const reason = cause instanceof Error ? cause.message : 'unknown'
-      return fault && cause.code !== 'ERR_JOSE_GENERIC'
-        ? { kind: 'invalid', reason }
-        : { kind: 'unavailable', reason: `the IdP's keys: ${reason}` }
+      return blameOf(cause)
     }
   }
 

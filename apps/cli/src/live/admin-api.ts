@@ -1,5 +1,10 @@
 import type { Explanation } from '@audience-bridge/chain/explanation.ts'
 import type { LinkResult } from '@audience-bridge/chain/link.ts'
+import {
+  type AdminSession,
+  adminSessions,
+  endedSessions,
+} from '@audience-bridge/contracts/session.ts'
 import { CouldNotRun } from '../outcome.ts'
 import type { CliVisitor } from './visitor.ts'
 
@@ -13,6 +18,9 @@ export interface Backend {
   link?: LinkResult
 }
 
+/** More than a person reads; whoever wants one names it. */
+const SHOWN_SESSIONS = 1_000
+
 /** The administrators' API of a running BFF, opened by the token or by an administrator's session. */
 export class AdminApi {
   readonly #visitor: CliVisitor
@@ -25,27 +33,54 @@ export class AdminApi {
 
   /** @returns undefined when nothing is kept of that request. */
   async explain(id: string): Promise<Explained | undefined> {
-    const response = await this.#get(`/admin/explain/${encodeURIComponent(id)}`)
+    const response = await this.#ask(`/admin/explain/${encodeURIComponent(id)}`)
     if (response.status === 404) return undefined
     return (await this.#read(response)) as Explained
   }
 
   async backends(): Promise<Backend[]> {
-    const body = (await this.#read(await this.#get('/admin/backends'))) as { backends: Backend[] }
+    const body = (await this.#read(await this.#ask('/admin/backends'))) as { backends: Backend[] }
     return body.backends
   }
 
   async config(): Promise<AdminConfig> {
-    return (await this.#read(await this.#get('/admin/config'))) as AdminConfig
+    return (await this.#read(await this.#ask('/admin/config'))) as AdminConfig
   }
 
   async routes(): Promise<AdminRoute[]> {
-    const body = (await this.#read(await this.#get('/admin/routes'))) as { routes: AdminRoute[] }
+    const body = (await this.#read(await this.#ask('/admin/routes'))) as { routes: AdminRoute[] }
     return body.routes
   }
 
-  #get(path: string): Promise<Response> {
+  /** The first `SHOWN_SESSIONS` of them, and how many there are. */
+  async sessions(
+    filter: Omit<SessionFilter, 'id'>,
+  ): Promise<{ sessions: AdminSession[]; count: number }> {
+    const query = new URLSearchParams({ ...filter })
+    const sessions: AdminSession[] = []
+    for (;;) {
+      const answer = await this.#read(await this.#ask(`/admin/sessions?${query}`))
+      const { sessions: page, count, next } = adminSessions.parse(answer)
+      sessions.push(...page)
+      if (next === undefined || sessions.length >= SHOWN_SESSIONS) return { sessions, count }
+      query.set('after', next)
+    }
+  }
+
+  /** @returns how many were ended; 0 when there was none. */
+  async endSessions({ id, ...filter }: SessionFilter): Promise<number> {
+    const path =
+      id === undefined
+        ? `/admin/sessions?${new URLSearchParams({ ...filter })}`
+        : `/admin/sessions/${encodeURIComponent(id)}`
+    const response = await this.#ask(path, 'DELETE')
+    if (response.status === 404) return 0
+    return endedSessions.parse(await this.#read(response)).ended
+  }
+
+  #ask(path: string, method = 'GET'): Promise<Response> {
     return this.#visitor.fetch(path, {
+      method,
       headers: this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` },
     })
   }
@@ -57,6 +92,13 @@ export class AdminApi {
       `the administrators' API answers ${response.status} ${code ?? ''}: ${detail ?? ''}; give --token-file with the token of admin.token, or sign in as an administrator`,
     )
   }
+}
+
+/** Which sessions: all where nothing is said. */
+export interface SessionFilter {
+  id?: string
+  user?: string
+  sid?: string
 }
 
 /** The state of the BFF's live configuration. */

@@ -34,7 +34,7 @@ export async function signInWith(
   }
   if (user === undefined || passwordFile === undefined) {
     throw new CouldNotRun(
-      'give --user U and --password-file F, or --cookie-file F with the Cookie header of a session',
+      'give --user U and --password-file F, or --cookie-file F with the Cookie and User-Agent headers of a session',
     )
   }
   const password = readGiven('--password-file', passwordFile).replace(/\r?\n$/, '')

@@ -7,10 +7,16 @@ const MAX_REDIRECTS = 20
 
 /** A browser's part in the flow: cookies and redirects, nothing else. */
 export interface CliVisitor {
-  fetch(path: string, init?: { headers?: Record<string, string> }): Promise<Response>
+  fetch(
+    path: string,
+    init?: { method?: string; headers?: Record<string, string> },
+  ): Promise<Response>
   signIn(username: string, password: string, correlationId: string): Promise<SignIn>
-  /** @param header the `Cookie` header of a session, with or without its name. */
-  useCookies(header: string): void
+  /**
+   * @param head the `Cookie` header of a session, with or without its name; beside it, on a line of its
+   *   own, the `User-Agent` of the browser that the session is bound to.
+   */
+  useCookies(head: string): void
 }
 
 /** How a sign-in ended: with a session, or at a page that says why not. */
@@ -20,15 +26,16 @@ export type SignIn =
 
 export function createVisitor(url: string): CliVisitor {
   const jar = createCookieJar()
-  let fixed: string | undefined
+  let fixed: Record<string, string> | undefined
 
   const send = async (to: URL, init: RequestInit & { headers?: Record<string, string> } = {}) => {
-    const own = to.origin === url && fixed !== undefined ? fixed : jar.header(to)
+    const cookie = jar.header(to)
+    const own = (to.origin === url ? fixed : undefined) ?? (cookie ? { cookie } : {})
     let response: Response
     try {
       response = await fetch(to, {
         ...init,
-        headers: { ...(own ? { cookie: own } : {}), ...init.headers },
+        headers: { ...own, ...init.headers },
         redirect: 'manual',
         signal: AbortSignal.timeout(TIMEOUT_MS),
       })
@@ -55,8 +62,13 @@ export function createVisitor(url: string): CliVisitor {
 
   return {
     fetch: (path, init) => send(new URL(path, url), init),
-    useCookies(header) {
-      fixed = header.trim().replace(/^cookie:\s*/i, '')
+    useCookies(head) {
+      fixed = {}
+      for (const line of head.split('\n').map((text) => text.trim())) {
+        const [, agent] = /^user-agent:\s*(.*)$/i.exec(line) ?? []
+        if (agent !== undefined) fixed['user-agent'] = agent
+        else if (line !== '') fixed.cookie = line.replace(/^cookie:\s*/i, '')
+      }
     },
     async signIn(username, password, correlationId) {
       const atCallback = ({ origin, pathname }: URL) =>
