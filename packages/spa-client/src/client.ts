@@ -4,11 +4,21 @@ import { ApiError } from './error.ts'
 import { createSender, type RequestOptions } from './send.ts'
 import { createSessions, type Session, type SessionListener } from './session.ts'
 import { joinTabs, type TabMessage, type Tabs } from './tabs.ts'
+import { createWatch, type NewsListener, type SessionNews } from './watch.ts'
 
 export type { ErrorCode, LocalCode, ProblemCode } from './code.ts'
 export { ApiError } from './error.ts'
 export type { RequestOptions } from './send.ts'
-export type { LiveSession, Session, SessionListener, SessionUser } from './session.ts'
+export type {
+  EndReason,
+  LiveSession,
+  Session,
+  SessionEnds,
+  SessionLimit,
+  SessionListener,
+  SessionUser,
+} from './session.ts'
+export type { NewsListener, SessionNews } from './watch.ts'
 
 export interface ClientOptions {
   /** Where the BFF is; by default the page's own origin. May end in `/api`. */
@@ -43,8 +53,11 @@ export interface Client {
   session(): Promise<Session>
   /** Leaves for the login; comes back here, or to `returnTo`. */
   login(returnTo?: string): void
-  /** Ends the session, then leaves for where the IdP's own session ends. */
-  logout(): Promise<void>
+  /**
+   * Ends the session, or with `everywhere` all sessions of the user on any device; then leaves for where
+   * the IdP's own session ends.
+   */
+  logout(options?: { everywhere?: boolean }): Promise<void>
   /**
    * Told whenever somebody else is signed in than was known, or nobody any more: by a call, in another
    * tab, or while the page was out of sight.
@@ -52,11 +65,19 @@ export interface Client {
    * @returns ends it.
    */
   onSessionChange(listener: SessionListener): () => void
-  /** Stops listening to other tabs and to the window. */
+  /**
+   * Told by the BFF, as it happens, that the session is about to end or has ended and why. One tab of
+   * the browser keeps the connection, for all of them.
+   *
+   * @returns ends it.
+   */
+  watch(listener: NewsListener): () => void
+  /** Stops listening to the BFF, to other tabs and to the window. */
   close(): void
 }
 
 const SESSION = '/api/auth/session'
+const EVENTS = '/api/auth/events'
 
 export function createClient(options: ClientOptions = {}): Client {
   const location = options.host?.location ?? globalThis.location
@@ -66,6 +87,9 @@ export function createClient(options: ClientOptions = {}): Client {
   /** What the page decided about the present loss; asked once, however many calls fail. */
   let verdict: Promise<unknown> | undefined
   let isEcho = false
+  /** This page is signing out: that the session ends is no news to it. */
+  let isLeaving = false
+  const watchers = new Set<NewsListener>()
 
   const departures = createDepartures(
     {
@@ -84,6 +108,7 @@ export function createClient(options: ClientOptions = {}): Client {
       if (session.authenticated) {
         verdict = undefined
         departures.settled()
+        watch.wake()
       }
       // What another tab told is not told again, or tabs would never fall silent.
       if (!isEcho) tabs.tell({ type: 'changed' })
@@ -92,12 +117,50 @@ export function createClient(options: ClientOptions = {}): Client {
   const sender = createSender(address, sessions)
   const tabs: Tabs = joinTabs(`audience-bridge:${address.own('/')}`, (message: TabMessage) => {
     if (message.type === 'leaving') return departures.hear(message)
+    if (message.type === 'news') {
+      isEcho = true
+      hear(message.news)
+      isEcho = false
+      return
+    }
     sessions.forget()
     refresh(true)
   })
 
+  const watch = createWatch({
+    url: address.own(EVENTS),
+    withCredentials: address.isForeign,
+    name: `audience-bridge:events:${address.own('/')}`,
+    tell: (news) => tabs.tell({ type: 'news', news }),
+    hear,
+    take: sessions.take,
+    ask: () => sessions.read().then((session) => (session.authenticated ? session : undefined)),
+  })
+
+  function hear(news: SessionNews): void {
+    if (watchers.size === 0 || isLeaving) return
+    for (const watcher of watchers) queueMicrotask(() => watcher(news))
+    if (news.type !== 'ended') return
+    // A new login in this browser: the session that is there now is another one.
+    if (news.reason === 'login') {
+      sessions.forget()
+      return refresh(true)
+    }
+    const title = 'The session has ended'
+    lose(
+      new ApiError('SESSION_EXPIRED', 401, { title, code: 'SESSION_EXPIRED', reason: news.reason }),
+    )
+  }
+
+  /** @returns what the page decided. */
+  function lose(error: ApiError): Promise<unknown> {
+    sessions.lost()
+    verdict ??= Promise.resolve(options.onSessionLost?.(error))
+    return verdict
+  }
+
   function refresh(echo: boolean): void {
-    if (!sessions.isListenedTo()) return
+    if (!sessions.isListenedTo() && watchers.size === 0) return
     isEcho = echo
     sessions
       .read()
@@ -126,9 +189,7 @@ export function createClient(options: ClientOptions = {}): Client {
     if (error.status !== 401) return
     const mayLeave = isSafe || options.leaveOn === 'any'
     if (error.code === 'SESSION_REQUIRED' || error.code === 'SESSION_EXPIRED') {
-      sessions.lost()
-      verdict ??= Promise.resolve(options.onSessionLost?.(error))
-      const decided = verdict
+      const decided = lose(error)
       if ((await decided) !== false && mayLeave) {
         await departures.leave('login', withReturn(loginUrl), () => decided)
       }
@@ -157,11 +218,17 @@ export function createClient(options: ClientOptions = {}): Client {
     login(back) {
       navigate(withReturn(loginUrl, back))
     },
-    async logout() {
-      const answer = await sender.send('/auth/logout', {
-        method: 'POST',
-        headers: { accept: 'application/json' },
-      })
+    async logout({ everywhere = false } = {}) {
+      isLeaving = true
+      const answer = await sender
+        .send(`/auth/logout${everywhere ? '?everywhere=true' : ''}`, {
+          method: 'POST',
+          headers: { accept: 'application/json' },
+        })
+        .catch((error) => {
+          isLeaving = false
+          throw error
+        })
       sessions.lost()
       const body = await answer.json().catch(() => undefined)
       const url = urlOf(body?.logout_url, location.href)
@@ -169,7 +236,16 @@ export function createClient(options: ClientOptions = {}): Client {
       navigate(url && /^https?:$/.test(url.protocol) ? url.href : new URL('/', location.href).href)
     },
     onSessionChange: sessions.listen,
+    watch(listener) {
+      watchers.add(listener)
+      watch.start()
+      return () => {
+        watchers.delete(listener)
+        if (watchers.size === 0) watch.stop()
+      }
+    },
     close() {
+      watch.stop()
       for (const event of events) globalThis.removeEventListener?.(event, look)
       departures.close()
       tabs.close()

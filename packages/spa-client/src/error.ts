@@ -1,4 +1,5 @@
 import type { ErrorCode } from './code.ts'
+import type { EndReason } from './session.ts'
 
 /** Any failed call. `problem` holds the whole RFC 9457 document; empty where none came. */
 export class ApiError extends Error {
@@ -12,6 +13,8 @@ export class ApiError extends Error {
   readonly service: string | undefined
   /** What to quote when asking an administrator. */
   readonly correlationId: string | undefined
+  /** Why the session ended, where the BFF has told (`client.watch`). */
+  readonly reason: EndReason | undefined
   readonly retryAfterSeconds: number | undefined
   readonly problem: Readonly<Record<string, unknown>>
 
@@ -31,6 +34,7 @@ export class ApiError extends Error {
     this.service = text(problem.service)
     this.correlationId =
       text(problem.correlation_id) ?? more.headers?.get('x-correlation-id') ?? undefined
+    this.reason = text(problem.reason) as EndReason | undefined
     this.retryAfterSeconds = secondsUntil(more.headers?.get('retry-after'))
     this.problem = problem
   }

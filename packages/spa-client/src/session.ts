@@ -7,6 +7,26 @@ export interface SessionUser {
   roles: string[]
 }
 
+/** What ends a session by itself; the first of them does. */
+export type SessionLimit = 'idle' | 'absolute' | 'refresh_token' | 'idp_session'
+
+/** Why a session has ended; `gone`: nobody knows any more. */
+export type EndReason =
+  | 'logout'
+  | 'everywhere'
+  | 'login'
+  | 'idle'
+  | 'absolute'
+  | 'grant_ended'
+  | 'idp_logout'
+  | 'admin'
+  | 'gone'
+
+export interface SessionEnds {
+  at: Date
+  by: SessionLimit
+}
+
 export interface LiveSession {
   authenticated: true
   user: SessionUser
@@ -14,6 +34,8 @@ export interface LiveSession {
   expiresAt: Date
   /** The end without activity; asking for the session is none. */
   idleExpiresAt: Date
+  /** When the session ends as things stand, and by which limit. */
+  ends: SessionEnds
   /** Services for which a token is at hand; others get theirs with the first call. */
   services: string[]
 }
@@ -25,6 +47,8 @@ export type SessionListener = (session: Session) => void
 export interface Sessions {
   /** Asks the BFF; whoever asks meanwhile shares the answer. */
   read(): Promise<Session>
+  /** Takes a body that the BFF sent by itself. */
+  take(body: unknown): void
   /** For `X-CSRF-Token`; undefined without a session. */
   csrfToken(): Promise<string | undefined>
   /** Asks for another token next time, unless that has happened since this one was sent. */
@@ -68,14 +92,10 @@ export function createSessions(
   function read(): Promise<Session> {
     if (asking !== undefined) return asking
     const mine: Promise<Session> = ask().then((body) => {
-      const session = parse(body)
       // What was asked before the session was lost tells of a session that is no more.
-      if (asking === mine) {
-        asking = undefined
-        token = session.authenticated ? textOf(body, 'csrf_token') : undefined
-        learn(session)
-      }
-      return session
+      if (asking !== mine) return parse(body)
+      asking = undefined
+      return take(body)
     })
     asking = mine
     mine.catch(() => {
@@ -84,12 +104,20 @@ export function createSessions(
     return mine
   }
 
+  function take(body: unknown): Session {
+    const session = parse(body)
+    token = session.authenticated ? textOf(body, 'csrf_token') : undefined
+    learn(session)
+    return session
+  }
+
   const forget = () => {
     token = undefined
     asking = undefined
   }
   return {
     read,
+    take,
     forget,
     refused(sent) {
       if (sent === token) forget()
@@ -114,11 +142,13 @@ export function createSessions(
 function parse(body: unknown): Session {
   if (isRecord(body) && body.authenticated === false) return { authenticated: false }
   if (isRecord(body) && body.authenticated === true && isRecord(body.user)) {
+    const { at, by } = (body.ends ?? {}) as { at?: unknown; by?: SessionLimit }
     return {
       authenticated: true,
       user: body.user as unknown as SessionUser,
       expiresAt: new Date(String(body.expires_at)),
       idleExpiresAt: new Date(String(body.idle_expires_at)),
+      ends: { at: new Date(String(at ?? body.idle_expires_at)), by: by ?? 'idle' },
       services: body.services as string[],
     }
   }

@@ -1,7 +1,11 @@
-/** What tabs of one origin tell each other; who hears it asks the BFF and believes nothing else. */
+import type { SessionNews } from './watch.ts'
+
+/** What tabs of one origin tell each other. */
 export type TabMessage =
   /** The session may have changed. */
   | { type: 'changed' }
+  /** What the tab that listens has heard; nothing secret, and whatever it changes the BFF is asked for. */
+  | { type: 'news'; news: SessionNews }
   /** This tab is about to leave for a login; of several, the lowest rank does. */
   | { type: 'leaving'; key: string; rank: number }
 

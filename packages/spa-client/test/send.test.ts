@@ -142,6 +142,7 @@ test('an error is typed, whoever sent it', async (t) => {
         detail: 'ask an administrator',
         service: 'crud_service',
         correlationId: 'from-body',
+        reason: undefined,
         retryAfterSeconds: undefined,
         problem: error.problem,
       },

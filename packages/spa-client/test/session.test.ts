@@ -14,6 +14,7 @@ test('the session is told without its token', async (t) => {
     user: ALICE,
     expiresAt: new Date('2030-01-01T08:00:00.000Z'),
     idleExpiresAt: new Date('2030-01-01T00:30:00.000Z'),
+    ends: { at: new Date('2030-01-01T00:30:00.000Z'), by: 'idle' },
     services: ['crud_service'],
   })
   assert.equal(bff.asked(SESSION).length, 1)
