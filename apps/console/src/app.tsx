@@ -1,13 +1,15 @@
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { useSearch } from './address.ts'
+import { watchSession } from './api/client.ts'
 import { toProblem } from './api/problem.ts'
 import { useAttention } from './attention.ts'
 import { Explainable } from './explainable.ts'
 import { Header } from './header.tsx'
 import { NotForYou } from './not-for-you.tsx'
+import { OwnSessions } from './own-sessions.tsx'
 import { readPage } from './page.ts'
-import { sessionQuery } from './session.ts'
+import { followNews, sessionQuery } from './session.ts'
 import { SignIn } from './sign-in.tsx'
 import { Boundary } from './ui/boundary.tsx'
 import { ProblemNotice } from './ui/problem-notice.tsx'
@@ -25,6 +27,18 @@ export function App() {
   const { data, error, refetch } = useQuery({ ...sessionQuery, enabled: attended })
   const [wasSignedIn, setWasSignedIn] = useState(false)
 
+  const client = useQueryClient()
+  const [reason, setReason] = useState<string>()
+
+  useEffect(
+    () =>
+      watchSession((news) => {
+        setReason(news.type === 'ended' ? news.reason : undefined)
+        followNews(client, news)
+      }),
+    [client],
+  )
+
   useEffect(() => {
     if (data?.authenticated) setWasSignedIn(true)
   }, [data?.authenticated])
@@ -39,7 +53,7 @@ export function App() {
       </main>
     )
   }
-  if (!data.authenticated) return <SignIn ended={wasSignedIn} />
+  if (!data.authenticated) return <SignIn ended={wasSignedIn} reason={reason} />
   const { user } = data
   // Decides what is offered, not what is allowed: the gateway looks at the role in every call.
   const isAdministrator = user.roles.includes('admin')
@@ -53,6 +67,8 @@ export function App() {
             <Explainable value={isAdministrator}>
               <Dashboard key={user.sub} subject={user.sub} attended={attended} />
             </Explainable>
+          ) : page === 'sessions' ? (
+            <OwnSessions key={user.sub} subject={user.sub} attended={attended} />
           ) : isAdministrator ? (
             <Bridge key={user.sub} subject={user.sub} attended={attended} search={search} />
           ) : (

@@ -9,6 +9,7 @@ import {
   failuresQuery,
   requestsQuery,
 } from './api/admin.ts'
+import { allSessionsQuery } from './api/sessions.ts'
 import { BridgeToolbar } from './bridge-toolbar.tsx'
 import { readRequest } from './page.ts'
 import { BackendsPanel } from './panels/backends.tsx'
@@ -16,6 +17,7 @@ import { ChainsPanel } from './panels/chains.tsx'
 import { ConfigurationPanel } from './panels/configuration.tsx'
 import { FailuresPanel } from './panels/failures.tsx'
 import { RequestsPanel } from './panels/requests.tsx'
+import { SessionsPanel } from './panels/sessions.tsx'
 import { RefusedBanner } from './refused-banner.tsx'
 import './styles/bridge.css'
 
@@ -38,11 +40,12 @@ export function Bridge({ subject, attended, search }: Props) {
   const backends = useQuery(backendsQuery(asked, edition))
   const requests = useQuery(requestsQuery(asked, failed))
   const failures = useQuery(failuresQuery(asked))
+  const sessions = useQuery(allSessionsQuery(asked))
   const explanation = useQuery({
     ...explanationQuery(asked, edition, selected ?? ''),
     enabled: selected !== undefined,
   })
-  const queries = [config, chains, backends, requests, failures]
+  const queries = [config, chains, backends, requests, failures, sessions]
   useTitle('Bridge · Audience Bridge')
 
   const requestsPanel = (
@@ -77,6 +80,7 @@ export function Bridge({ subject, attended, search }: Props) {
         {!requestsFirst && requestsPanel}
         <BackendsPanel query={backends} />
         <FailuresPanel query={failures} />
+        <SessionsPanel query={sessions} />
       </div>
     </main>
   )

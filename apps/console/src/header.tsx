@@ -48,8 +48,8 @@ export function Header({ session, page, search, isAdministrator }: Props) {
             ))}
           </div>
           <p className="who-ends">
-            Session ends{' '}
-            <time dateTime={session.expires_at}>{formatClock(session.expires_at, Date.now())}</time>
+            <PageLink to={pageHref(search, 'sessions')}>Session</PageLink> ends{' '}
+            <time dateTime={session.ends.at}>{formatClock(session.ends.at, Date.now())}</time>
           </p>
         </div>
         <button

@@ -1,8 +1,9 @@
 /** Pages are told apart by the query alone: the gateway serves one document, and only at `/`. */
-export type Page = 'analytics' | 'bridge'
+export type Page = 'analytics' | 'bridge' | 'sessions'
 
 export function readPage(search: string): Page {
-  return new URLSearchParams(search).get('page') === 'bridge' ? 'bridge' : 'analytics'
+  const page = new URLSearchParams(search).get('page')
+  return page === 'bridge' || page === 'sessions' ? page : 'analytics'
 }
 
 /** The correlation id of the request that is to be explained. */
@@ -12,7 +13,7 @@ export function readRequest(search: string): string | undefined {
 
 /** Where a page is; what else the address says, for example the time range, stays. */
 export function pageHref(search: string, page: Page): string {
-  return href(search, { page: page === 'bridge' ? page : undefined, request: undefined })
+  return href(search, { page: page === 'analytics' ? undefined : page, request: undefined })
 }
 
 /** Where the explanation of a request is; undefined: the page with none. */

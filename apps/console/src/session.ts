@@ -1,6 +1,6 @@
 import type { SessionResponse } from '@audience-bridge/contracts/session.ts'
 import { QueryCache, QueryClient, queryOptions } from '@tanstack/react-query'
-import { getJson } from './api/client.ts'
+import { getJson, type SessionNews } from './api/client.ts'
 import { ApiProblem, isRecord, isSessionLoss } from './api/problem.ts'
 
 export type LiveSession = Extract<SessionResponse, { authenticated: true }>
@@ -37,6 +37,14 @@ export function createQueryClient(): QueryClient {
     defaultOptions: { queries: { retry: false } },
   })
   return client
+}
+
+/** What the gateway tells by itself is shown at once; a session that has ended is not asked for. */
+export function followNews(client: QueryClient, news: SessionNews): void {
+  const { queryKey } = sessionQuery
+  // Another login in this browser: somebody is signed in.
+  if (news.type === 'ended' && news.reason !== 'login') client.setQueryData(queryKey, SIGNED_OUT)
+  else void client.invalidateQueries({ queryKey })
 }
 
 const SIGNED_OUT: SessionResponse = { authenticated: false }

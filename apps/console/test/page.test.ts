@@ -6,6 +6,7 @@ test('the query names the page and the request, and nothing else does', () => {
   assert.equal(readPage(''), 'analytics')
   assert.equal(readPage('?page=other'), 'analytics')
   assert.equal(readPage('?range=24h&page=bridge'), 'bridge')
+  assert.equal(readPage('?page=sessions'), 'sessions')
   assert.equal(readRequest('?page=bridge'), undefined)
   assert.equal(readRequest('?page=bridge&request='), undefined)
   assert.equal(readRequest('?page=bridge&request=abc-1'), 'abc-1')
@@ -18,6 +19,7 @@ const hrefs: [what: string, href: string, expected: string][] = [
     pageHref('?range=24h&page=bridge&request=a', 'analytics'),
     '/?range=24h',
   ],
+  ['a person’s own sessions', pageHref('?range=24h', 'sessions'), '/?range=24h&page=sessions'],
   ['nothing to say leaves no question mark', pageHref('?page=bridge', 'analytics'), '/'],
   [
     'a request leads to the page',

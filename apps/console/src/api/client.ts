@@ -1,5 +1,7 @@
-import { ApiError, createClient } from '@audience-bridge/spa-client/client.ts'
+import { ApiError, createClient, type SessionNews } from '@audience-bridge/spa-client/client.ts'
 import { ApiProblem, readProblem } from './problem.ts'
+
+export type { SessionNews } from '@audience-bridge/spa-client/client.ts'
 
 /** Above the gateway's own 30 s, so that its 504 arrives before we give up. */
 const TIMEOUT_MS = 35_000
@@ -18,6 +20,20 @@ export function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
 /** Proves to the gateway that this page sent it; what fails stays on the screen. */
 export function postJson<T>(path: string): Promise<T> {
   return callJson<T>('POST', path, undefined)
+}
+
+/** Ends what `path` names. */
+export async function deleteAt(path: string): Promise<void> {
+  try {
+    await client.fetch(path, { method: 'DELETE', headers: { accept: 'application/json' } })
+  } catch (cause) {
+    throw problemFrom(cause, false)
+  }
+}
+
+/** Tells of the session's end, and of what else happens to it, as it happens. */
+export function watchSession(listener: (news: SessionNews) => void): () => void {
+  return client.watch(listener)
 }
 
 async function callJson<T>(
