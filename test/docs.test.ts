@@ -42,6 +42,7 @@ test('commands that are not run name what exists', () => {
 test('every other command does what its page says', async (t) => {
   const system = await startSystem(t)
   const visitor = await system.signedIn('admin')
+  const member = await (await system.signedIn('member')).session()
   const id = `docs-${randomUUID()}`
   await fetch(`${system.bff}/api/crud/projects`, { headers: { 'x-correlation-id': id } })
   const [admin] = system.users.filter(({ roles }) => roles.includes('admin'))
@@ -56,6 +57,7 @@ test('every other command does what its page says', async (t) => {
     ['.data/', `${system.data}/`],
     ['ada.password', passwordFile],
     ['CORRELATION-ID', id],
+    ['SUB', member.authenticated ? member.user.sub : ''],
   ]
   const env = {
     ...process.env,
