@@ -74,7 +74,11 @@ export async function buildBff(
     idleSeconds: () => deps.config().limits.idleSeconds,
     ended: metrics.sessionEnded,
   })
-  const leases = new Leases(store)
+  const leases = new Leases(
+    store,
+    // A mint asks the IdP up to three times: a refresh, an exchange, and once more with a new token.
+    () => deps.config().bridge.settings.auth.idp_timeout_seconds * 4_000,
+  )
   const broker = new TokenBroker({
     idpOf: idp,
     grants: new GrantKeeper({ idpOf: idp, sessions, leases, clock }),

@@ -17,7 +17,7 @@ import { makeUsers, USERS } from './users.ts'
 import { type Credentials, Visitor } from './visitor.ts'
 
 const SECRETS = ['bff-server.secret', 'crud-service.secret', 'bff-store.key', 'admin.token']
-const START_MS = 30_000
+const START_MS = 120_000
 
 /** One of our apps as a real process. */
 export class AppProcess {

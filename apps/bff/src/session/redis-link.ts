@@ -4,6 +4,7 @@ import { type Open, Reopener } from './redis-reopener.ts'
 
 /** A command is answered within this time, or fails: a caller has a second for its own answer. */
 const DEADLINE_MS = 600
+const TICK_MS = 100
 
 /**
  * Commands to Redis, over one connection that is opened anew whenever it is lost. A command is sent at
@@ -52,13 +53,21 @@ export class RedisLink {
   }
 }
 
-/** Settles as `answer` does, or rejects with what `expire` gives. */
+/**
+ * Settles as `answer` does, or rejects with what `expire` gives. Only time in which this process runs
+ * counts: a process that was stalled for a second has not waited for Redis but for itself, and would
+ * give up, with its own connection, every command that others were waiting for.
+ */
 function withinDeadline<T>(answer: Promise<T>, expire: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
+    let waited = 0
+    const wait = () => {
+      waited += TICK_MS
       // An answer that came while this process was busy is read first.
-      setImmediate(() => reject(expire()))
-    }, DEADLINE_MS)
+      if (waited > DEADLINE_MS) setImmediate(() => reject(expire()))
+      else timer = setTimeout(wait, TICK_MS)
+    }
+    let timer = setTimeout(wait, TICK_MS)
     answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }

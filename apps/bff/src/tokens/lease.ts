@@ -2,12 +2,11 @@ import { randomUUID } from 'node:crypto'
 import type { SessionStore } from '../session/store.ts'
 
 /** A process that dies leaves its lease for so long; well below the 10 s of our IdP's grace (`grant.ts`). */
-const LEASE_MS = 3000
-const RENEW_MS = LEASE_MS / 3
+const LEASE_MS = 5000
+/** Several may fail before the lease is lost: a stalled process or a lost connection is soon back. */
+const RENEW_MS = LEASE_MS / 5
 /** Who waits is told of the release; it looks by itself, too, because telling can fail. */
 const LOOK_MS = 250
-/** Nobody waits longer: the holder's own calls end sooner. */
-const PATIENCE_MS = 20_000
 
 export type LeaseOutcome<T> =
   | { kind: 'done'; value: T }
@@ -23,13 +22,16 @@ export type LeaseOutcome<T> =
  */
 export class Leases {
   readonly #store: SessionStore
+  readonly #patienceMs: () => number
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #held = new Map<string, { id: string; name: string }>()
   readonly #unwatch: () => void
   #closed = false
 
-  constructor(store: SessionStore) {
+  /** @param patienceMs nobody waits longer; longer than a holder's own calls may take. */
+  constructor(store: SessionStore, patienceMs: () => number) {
     this.#store = store
+    this.#patienceMs = patienceMs
     this.#unwatch = store.watch((news) => {
       if (news.kind === 'released') this.#wake(keyOf(news.id, news.name))
     })
@@ -47,7 +49,7 @@ export class Leases {
     work: (fence: number) => Promise<T>,
   ): Promise<LeaseOutcome<T>> {
     const holder = randomUUID()
-    const giveUpAt = performance.now() + PATIENCE_MS
+    const giveUpAt = performance.now() + this.#patienceMs()
     while (!this.#closed) {
       // Before asking: a release between the answer and the waiting must not be missed.
       const released = this.#released(keyOf(id, name))
