@@ -4,15 +4,13 @@ import { systemClock } from '@audience-bridge/kit/clock.ts'
 import { closeOnSignal, onHangup, refuseStart } from '@audience-bridge/kit/lifecycle.ts'
 import { createLive } from '@audience-bridge/kit/live.ts'
 import { createLog } from '@audience-bridge/kit/log.ts'
-import { readSecret } from '@audience-bridge/kit/secret.ts'
 import { clientCredentialsToken } from '@audience-bridge/outbox/client-credentials.ts'
 import { createOutbox, type Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { BffConfig } from './config.ts'
 import { openConfigFiles, restartReasons } from './config-files.ts'
 import { openSqliteTraces } from './explain/trace-store-sqlite.ts'
 import { buildBff } from './server.ts'
-import { storeKeysFrom } from './session/ticket.ts'
-import { openSessionStore, storeDirectory } from './session-store.ts'
+import { openSessionStore, readStoreKeys, storeDirectory } from './session-store.ts'
 import { loadUserAssertion } from './tokens/assertion.ts'
 
 const env = process.env
@@ -46,10 +44,7 @@ async function start(): Promise<void> {
     config: live.current,
     live,
     store: openSessionStore(settings.store, log),
-    storeKeys: storeKeysFrom([
-      readSecret(settings.store.key),
-      ...settings.store.further_keys.map((key) => readSecret(key)),
-    ]),
+    storeKeys: readStoreKeys(settings.store),
     traces: openSqliteTraces(join(directory, 'traces.sqlite'), log),
     assertion: await loadUserAssertion(
       join(directory, 'user-assertion.key.json'),

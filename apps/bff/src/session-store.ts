@@ -6,6 +6,7 @@ import { readSecret } from '@audience-bridge/kit/secret.ts'
 import type { SessionStore } from './session/store.ts'
 import { openRedisStore } from './session/store-redis.ts'
 import { openSqliteStore } from './session/store-sqlite.ts'
+import { type StoreKeys, storeKeysFrom } from './session/ticket.ts'
 
 /** The configured store, open. A Redis that is away is no reason not to start: it may come. */
 export function openSessionStore({ path, redis }: BffStoreSettings, log: Logger): SessionStore {
@@ -27,6 +28,10 @@ export function openSessionStore({ path, redis }: BffStoreSettings, log: Logger)
   if (path === undefined) throw new Error('store: neither path nor redis is given')
   return openSqliteStore(resolve(path), log)
 }
+
+/** The keys that seal what the store holds. */
+export const readStoreKeys = ({ key, further_keys: further }: BffStoreSettings): StoreKeys =>
+  storeKeysFrom([readSecret(key), ...further.map((one) => readSecret(one))])
 
 /** Where this node keeps what is its own; made if need be. */
 export function storeDirectory({ path, directory }: BffStoreSettings): string {

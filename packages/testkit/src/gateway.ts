@@ -6,8 +6,8 @@ import type { BffConfig } from '@audience-bridge/bff/config.ts'
 import { openSqliteTraces } from '@audience-bridge/bff/explain/trace-store-sqlite.ts'
 import { buildBff } from '@audience-bridge/bff/server.ts'
 import type { ServiceToken, SessionRecord } from '@audience-bridge/bff/session/session.ts'
-import { readTickets, storeKeysFrom, unseal } from '@audience-bridge/bff/session/ticket.ts'
-import { openSessionStore } from '@audience-bridge/bff/session-store.ts'
+import { readTickets, unseal } from '@audience-bridge/bff/session/ticket.ts'
+import { openSessionStore, readStoreKeys } from '@audience-bridge/bff/session-store.ts'
 import { loadUserAssertion } from '@audience-bridge/bff/tokens/assertion.ts'
 import { buildIdp } from '@audience-bridge/idp/server.ts'
 import { ensureSecretFile, readSecret } from '@audience-bridge/kit/secret.ts'
@@ -127,7 +127,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     bff = await buildBff({
       config: () => config,
       store: openSessionStore(settings.store, captureLog(logs)),
-      storeKeys: storeKeysFrom([readSecret(settings.store.key)]),
+      storeKeys: readStoreKeys(settings.store),
       traces: openSqliteTraces(join(data, 'bff/traces.sqlite'), captureLog(logs)),
       live: {
         status: () => ({ version: config.version, loaded_at: '', refused: false, faults: [] }),
@@ -199,7 +199,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     const { settings } = config.bridge
     const name = config.cookies.sessionName
     const cookie = new RegExp(`(?:^|; )${name}=([^;]+)`).exec(who.cookie)?.[1]
-    const [ticket] = readTickets(cookie ?? '', storeKeysFrom([readSecret(settings.store.key)]))
+    const [ticket] = readTickets(cookie ?? '', readStoreKeys(settings.store))
     if (!ticket) return undefined
     const store = openSessionStore(settings.store, captureLog(logs))
     try {
