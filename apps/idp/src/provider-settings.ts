@@ -1,6 +1,6 @@
 import type { IdpSettings } from '@audience-bridge/chain/idp-settings.ts'
 import { CLAIMS } from './claims.ts'
-import type { Keys } from './keys.ts'
+import { type Keys, keysInOrder } from './keys.ts'
 import type { Site } from './site.ts'
 
 /**
@@ -32,7 +32,7 @@ export function providerSettings(site: Site, tokens: IdpSettings['token'], keys:
     responseTypes: ['code'] as const,
     claims: CLAIMS,
     conformIdTokenClaims: false,
-    jwks: { keys: keys.signing },
+    jwks: { keys: keysInOrder(keys, Date.now() / 1000).map(({ iat: _, nbf: __, ...key }) => key) },
     cookies: {
       keys: keys.cookies,
       names: site.cookieNames,

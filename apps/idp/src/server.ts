@@ -15,13 +15,15 @@ import { createAudit } from './audit.ts'
 import { registerClients } from './clients.ts'
 import type { ConfigReading, IdpConfig } from './config/config.ts'
 import { sendJson, sendProblem } from './http.ts'
-import { openKeys, publicKeys } from './keys.ts'
+import { rotateKeys } from './key-rotation.ts'
+import { type Keys, keysInOrder, openKeys, readKeys, replaceKeys } from './keys.ts'
 import { createListener } from './listener.ts'
 import { createLogoutDelivery } from './logout-delivery.ts'
 import { createMetrics, hashToken, mayRead } from './metrics.ts'
-import { ownTokenVerifier } from './own-token.ts'
 import { createService, type Ground, type Service, versionOf } from './service.ts'
 import { siteOf } from './site.ts'
+
+const KEY_CHECK_MS = 60_000
 
 export interface IdpOptions extends IdpConfig {
   log: Logger
@@ -51,16 +53,16 @@ export interface Idp {
 export async function buildIdp(options: IdpOptions): Promise<Idp> {
   const { settings, log } = options
   const site = siteOf(options.issuer ?? settings.server.issuer)
-  const keys = await openKeys(resolve(settings.store.keys))
+  const keyFile = resolve(settings.store.keys)
+  let signer = keysInOrder(await openKeys(keyFile), Date.now() / 1000)[0]?.kid
   const accounts = await openAccounts(resolve(settings.accounts.users), log)
   const store = openSqliteStore(resolve(settings.store.path), {
     now: () => Date.now() / 1000,
   })
   const isTrusted = trustedProxies(settings.server.trusted_proxies)
   const ground: Ground = {
-    ...{ site, keys, store, accounts, log },
+    ...{ site, store, accounts, log },
     attempts: createAttempts(systemClock),
-    verify: ownTokenVerifier(site.issuer, publicKeys(keys)),
     audit: createAudit(log),
     metrics: createMetrics(),
     addressOf: (req) => {
@@ -73,7 +75,7 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
 
   const tokenOf = ({ admin }: IdpSettings) => admin && hashToken(readSecret(admin.token))
   let adminToken = tokenOf(settings)
-  const first = await readService(ground, options)
+  const first = await readService(ground, options, readKeys(keyFile))
   if (first.value === undefined) throw new Error(first.faults.join('\n'))
   for (const broken of first.faults) log.warn({ broken }, 'broken link')
 
@@ -88,13 +90,31 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
       if (config === undefined) return { value: undefined, faults }
       listener.renew()
       const token = tokenOf(config.settings)
-      const reading = await readService(ground, config, live.current())
+      const reading = await readService(ground, config, readKeys(keyFile), live.current())
       if (reading.value !== undefined) adminToken = token
       return reading
     },
-    paths: () => [...files, ...listener.files],
+    paths: () => [...files, ...listener.files, keyFile],
     log,
   })
+
+  /** A key that is due is made, and the service signs with the one whose time has come. */
+  const followKeys = async () => {
+    const now = Math.floor(Date.now() / 1000)
+    const next = await rotateKeys(readKeys(keyFile), live.current().token, now)
+    if (next !== undefined) replaceKeys(keyFile, next)
+    const kid = keysInOrder(readKeys(keyFile), now)[0]?.kid
+    if (next === undefined && kid === signer) return
+    log.info(
+      { signer: kid, published: next?.signing.map((key) => key.kid) },
+      'signing keys changed',
+    )
+    signer = kid
+    await live.reload()
+  }
+  const tendKeys = () =>
+    followKeys().catch((err: unknown) => log.error({ err }, 'signing keys cannot be followed'))
+  const keyTimer = setInterval(() => void tendKeys(), KEY_CHECK_MS).unref()
 
   const status = (): LiveStatus => {
     const [config, users] = [live.status(), accounts.status()]
@@ -142,9 +162,11 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
     server,
     issuer: site.issuer,
     reload: async () => {
+      await tendKeys()
       await Promise.all([live.reload(), accounts.reload()])
     },
     close: async () => {
+      clearInterval(keyTimer)
       live.close()
       accounts.close()
       ground.logouts.close()
@@ -163,15 +185,16 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
 async function readService(
   ground: Ground,
   { settings, clients }: IdpConfig,
+  keys: Keys,
   inForce?: Service,
 ): Promise<Reading<Service>> {
   const mappings = settings.token.audience_mappings.scope_mappings
   const { registered, faults } = registerClients(clients, mappings, settings.server.tls)
   if (faults.length > 0) return { value: undefined, faults }
-  const version = versionOf(ground.keys, settings.token, registered)
+  const version = versionOf(keys, settings.token, registered)
   const value =
     inForce?.version === version
       ? inForce
-      : await createService(ground, { version, token: settings.token, clients: registered })
+      : await createService(ground, { version, keys, token: settings.token, clients: registered })
   return { value, faults: findDeadEnds(settings, clients) }
 }

@@ -10,10 +10,10 @@ import type { RegisteredClient } from './clients.ts'
 import { readForm, sendProblem, withForm } from './http.ts'
 import { LEAVE_SCRIPT, SIGN_OUT_SCRIPT, STYLE_SHEET } from './interactions/assets.ts'
 import { interactionHandler } from './interactions/interactions.ts'
-import { deriveSecret, type Keys } from './keys.ts'
+import { deriveSecret, type Keys, keysInOrder, publicKeys } from './keys.ts'
 import type { LogoutDelivery } from './logout-delivery.ts'
 import type { Metrics } from './metrics.ts'
-import type { VerifyOwnToken } from './own-token.ts'
+import { ownTokenVerifier } from './own-token.ts'
 import { createProvider } from './provider.ts'
 import type { Site } from './site.ts'
 import { userinfoHandler } from './userinfo.ts'
@@ -21,11 +21,9 @@ import { userinfoHandler } from './userinfo.ts'
 /** What outlives every change of the configuration. All state of logins is in here. */
 export interface Ground {
   site: Site
-  keys: Keys
   store: ModelStore
   accounts: Accounts
   attempts: Attempts
-  verify: VerifyOwnToken
   audit: Audit
   metrics: Metrics
   addressOf(req: IncomingMessage): string
@@ -37,6 +35,7 @@ export interface Ground {
 
 export interface ServiceConfig {
   version: string
+  keys: Keys
   token: IdpSettings['token']
   clients: ReadonlyMap<string, RegisteredClient>
 }
@@ -44,6 +43,7 @@ export interface ServiceConfig {
 /** The IdP under one version of its configuration. It holds no state: several may serve at once. */
 export interface Service {
   version: string
+  token: IdpSettings['token']
   /** Answers a request whose path, `below` the issuer's, is one of the IdP's. */
   handle(
     req: IncomingMessage,
@@ -55,8 +55,9 @@ export interface Service {
 
 /** @throws Error naming, a line each, the clients whose registration cannot work. */
 export async function createService(ground: Ground, config: ServiceConfig): Promise<Service> {
-  const { site, accounts, attempts, verify, log } = ground
-  const core = await createProvider({ ...ground, token: config.token, clients: config.clients })
+  const { site, accounts, attempts, log } = ground
+  const verify = ownTokenVerifier(site.issuer, publicKeys(config.keys))
+  const core = await createProvider({ ...ground, ...config, verify })
   const interactions = interactionHandler({
     ...{ accounts, attempts, site, log, addressOf: ground.addressOf },
     driver: core.interactions,
@@ -79,6 +80,7 @@ export async function createService(ground: Ground, config: ServiceConfig): Prom
 
   return {
     version: config.version,
+    token: config.token,
     async handle(req, res, below, correlationId) {
       if (below.startsWith('/interaction/')) {
         return interactions(req, res, below.slice('/interaction/'.length))
@@ -110,8 +112,9 @@ export function versionOf(
   token: IdpSettings['token'],
   clients: ReadonlyMap<string, RegisteredClient>,
 ): string {
+  const kids = keysInOrder(keys, Date.now() / 1000).map(({ kid }) => kid)
   return createHmac('sha256', deriveSecret(keys, 'configuration'))
-    .update(JSON.stringify([token, [...clients]]))
+    .update(JSON.stringify([token, [...clients], kids]))
     .digest('hex')
     .slice(0, 12)
 }

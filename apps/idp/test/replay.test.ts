@@ -11,10 +11,9 @@ import type { ModelStore } from '../src/adapter/adapter.ts'
 import { openSqliteStore } from '../src/adapter/adapter-sqlite.ts'
 import { createAudit } from '../src/audit.ts'
 import { registerClients } from '../src/clients.ts'
-import { openKeys, publicKeys } from '../src/keys.ts'
+import { openKeys } from '../src/keys.ts'
 import { createLogoutDelivery } from '../src/logout-delivery.ts'
 import { createMetrics } from '../src/metrics.ts'
-import { ownTokenVerifier } from '../src/own-token.ts'
 import { createService } from '../src/service.ts'
 import { siteOf } from '../src/site.ts'
 import { discover, exchange, login, tokenRequest } from './relying-party.ts'
@@ -48,13 +47,12 @@ async function startRace(t: TestContext, idp: TestIdp, model: string, many: numb
   const site = siteOf(idp.issuer)
   const service = await createService(
     {
-      ...{ site, keys, store, log, attempts: createAttempts(() => 0), audit: createAudit(log) },
+      ...{ site, store, log, attempts: createAttempts(() => 0), audit: createAudit(log) },
       ...{ metrics: createMetrics(), addressOf: () => '' },
       ...{ accounts, clientCertificates: false, logouts: createLogoutDelivery(log) },
-      verify: ownTokenVerifier(site.issuer, publicKeys(keys)),
     },
     {
-      ...{ version: 'race', token: settings.token },
+      ...{ version: 'race', keys, token: settings.token },
       clients: registerClients(clients, settings.token.audience_mappings.scope_mappings).registered,
     },
   )

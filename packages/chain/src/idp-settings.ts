@@ -53,6 +53,11 @@ export const idpSettingsSchema = z.strictObject({
     refresh_reuse_seconds: z.int().min(0).max(60).default(10),
     /** How long a login lasts at most, in seconds, however often its tokens are refreshed. */
     login_seconds: z.int().min(60).default(604_800),
+    /**
+     * A signing key is followed by a new one when it is this old, in days; 0: never. The new key is
+     * published an hour before it signs, and the old one for as long as anything that it signed counts.
+     */
+    signing_key_days: z.int().min(0).max(3650).default(90),
     dpop: z
       .strictObject({
         /**

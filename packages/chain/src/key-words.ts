@@ -99,6 +99,7 @@ export const KEY_WORDS: Readonly<Record<string, Readonly<Record<string, string>>
     'token.refresh_token_seconds': 'Life of a refresh token in seconds; each rotation starts anew.',
     'token.refresh_reuse_seconds': 'For how many seconds a refresh token that was just used is taken once more, from the same client, which lost the answer; 0 for never. Any other reuse ends the login.',
     'token.login_seconds': 'How long a login lasts at most, in seconds, however often its tokens are refreshed.',
+    'token.signing_key_days': 'A signing key is followed by a new one when it is this old, in days; 0: never. The new key is published an hour before it signs, and the old one for as long as anything that it signed counts.',
     'token.dpop.require_nonce': 'Takes a proof of possession (RFC 9449) only with a nonce of ours, which is minutes old: a proof that was made in advance is worth nothing. Costs each client one more request a while.',
     'token.default_audience': 'The audience of a token for which nobody named a resource.',
     'token.audience_mappings.scope_mappings': 'A token may carry an audience only when a granted scope, or one it implies, leads there.',
