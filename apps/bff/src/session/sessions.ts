@@ -42,6 +42,9 @@ export interface SessionObserver {
 /** Told of each session that ends, whichever process ended it. */
 export type EndListener = (id: string, reason: string) => void
 
+/** Told of each session that gets a new id here. */
+export type RotateListener = (from: Session, to: Session) => void
+
 /** Activity is written to the store at most this often for each session, in seconds. */
 const TOUCH_SECONDS = 60
 
@@ -72,6 +75,7 @@ export class Sessions {
   /** Sessions that are just being read: what is told of them meanwhile must not be missed. */
   readonly #arriving = new Map<string, { ended: boolean; changed: boolean }>()
   readonly #endListeners = new Set<EndListener>()
+  readonly #rotateListeners = new Set<RotateListener>()
   readonly #unwatch: () => void
 
   constructor(deps: {
@@ -102,6 +106,12 @@ export class Sessions {
   onEnd(listener: EndListener): () => void {
     this.#endListeners.add(listener)
     return () => this.#endListeners.delete(listener)
+  }
+
+  /** What is open for a session goes on under its new id. @returns takes the listener away. */
+  onRotate(listener: RotateListener): () => void {
+    this.#rotateListeners.add(listener)
+    return () => this.#rotateListeners.delete(listener)
   }
 
   async create(login: NewLogin): Promise<Session> {
@@ -140,6 +150,7 @@ export class Sessions {
     const next = startSession(newTicket(this.#keys), session, times)
     for (const [service, token] of tokens) next.tokens.set(service, token)
     await this.#insert(next)
+    for (const listener of this.#rotateListeners) listener(session, next)
     session.expiresAt = Math.min(expiresAt, this.#clock() + RETIRED_SECONDS)
     await this.#store.shortenSession(ticket.id, session.expiresAt)
     return next
@@ -172,6 +183,11 @@ export class Sessions {
     const now = performance.now()
     if (checkedAt >= since && now - provenAt < TRUST_MS) return false
     return now - checkedAt >= TRUST_MS
+  }
+
+  /** The limit that a session has passed, by what is known of it here. */
+  limitOf(session: Session): 'idle' | 'absolute' | undefined {
+    return limitPassed(session, this.#clock(), this.#limits().idleSeconds)
   }
 
   /** Brings a session that is in use here up to what other nodes have made of it. */
