@@ -16,6 +16,9 @@ import { loadUserAssertion } from './tokens/assertion.ts'
 const env = process.env
 const log = createLog('ms-bff', env.LOG_LEVEL, { buffered: true })
 
+/** After the last request: leases are handed back, events and traces written. */
+const FLUSH_SECONDS = 10
+
 try {
   await start()
 } catch (cause) {
@@ -67,10 +70,14 @@ async function start(): Promise<void> {
     log.info({ origin: first.publicUrl.origin, config_version: first.version }, 'listening')
   })
   onHangup(() => void live.reload())
-  closeOnSignal(log, async () => {
-    live.close()
-    await bff.close()
-  })
+  closeOnSignal(
+    log,
+    async () => {
+      live.close()
+      await bff.close()
+    },
+    () => live.current().bridge.settings.server.drain_seconds + FLUSH_SECONDS,
+  )
 }
 
 function openOutbox(first: BffConfig, current: () => BffConfig): Outbox | undefined {

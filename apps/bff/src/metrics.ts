@@ -29,6 +29,7 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 export function createMetrics(
   config: () => BffConfig,
   live: Pick<Live<BffConfig>, 'status'>,
+  openChannels: () => number,
 ): Metrics {
   const registry = new Registry()
   const registers = [registry]
@@ -111,6 +112,7 @@ export function createMetrics(
     labelNames: ['status'],
     registers,
   })
+  gauge(registry, 'bff_open_channels', 'WebSockets, and answers that last.', openChannels)
   gauge(
     registry,
     'bff_config_refused',

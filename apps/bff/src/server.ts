@@ -16,6 +16,7 @@ import { readMetadata } from './proxy/rejection.ts'
 import { Upstreams } from './proxy/upstream.ts'
 import { buildRoutes } from './routes/routes.ts'
 import { SessionBindings } from './session/binding.ts'
+import { Channels } from './session/channels.ts'
 import { SessionDirectory } from './session/directory.ts'
 import { Sessions } from './session/sessions.ts'
 import type { SessionStore } from './session/store.ts'
@@ -59,7 +60,7 @@ export async function buildBff(
   const store = guardStore(deps.store)
   const connection = followIdp(() => deps.config().idp)
   const idp = () => connection().idp
-  const metrics = createMetrics(deps.config, deps.live)
+  const metrics = createMetrics(deps.config, deps.live, () => channels.count())
   const sessions = new Sessions({
     store,
     observe: { created: metrics.sessionCreated, ended: metrics.sessionEnded },
@@ -67,6 +68,9 @@ export async function buildBff(
     clock,
     limits: () => deps.config().limits,
   })
+  const channels = new Channels(sessions)
+  sessions.onEnd((id, reason) => channels.end(id, reason))
+  sessions.onRotate((from, to) => channels.move(from, to))
   const directory = new SessionDirectory({
     store,
     storeKeys,
@@ -185,7 +189,8 @@ export async function buildBff(
       clearInterval(sweep)
       // Streams have no end of their own, and closing waits for what is under way.
       stopping.abort()
-      await closeServer(app.server as Server)
+      channels.stop()
+      await closeServer(app.server as Server, deps.config().bridge.settings.server.drain_seconds)
       await app.close()
       await Promise.all(background)
       await ahead.stop()
@@ -199,17 +204,16 @@ export async function buildBff(
   }
 }
 
-/** Requests under way may take this long; a stream has no end, and the rest must be closed too. */
-const FINISH_MS = 20_000
-
 /** Stops accepting and waits for the requests under way; idle connections end at once. */
-function closeServer(server: Server): Promise<void> {
+function closeServer(server: Server, drainSeconds: number): Promise<void> {
   return new Promise((resolve) => {
-    const late = setTimeout(() => server.closeAllConnections(), FINISH_MS)
+    const late = setTimeout(() => server.closeAllConnections(), drainSeconds * 1000)
+    // A connection whose request is answered would be kept for the next one.
+    const idle = setInterval(() => server.closeIdleConnections(), 100)
     server.close(() => {
       clearTimeout(late)
+      clearInterval(idle)
       resolve()
     })
-    server.closeIdleConnections()
   })
 }

@@ -43,6 +43,8 @@ export const bffSettingsSchema = z.strictObject({
     ...listenSchema,
     /** The origin that browsers use. */
     public_url: httpUrl,
+    /** How long requests under way may take when the process stops, in seconds. */
+    drain_seconds: z.number().min(0).max(600).default(30),
     /** Peers (addresses or CIDR blocks) whose `X-Forwarded-*` are believed. */
     trusted_proxies: addressBlocks.default([]),
   }),

@@ -28,6 +28,7 @@ export const KEY_WORDS: Readonly<Record<string, Readonly<Record<string, string>>
     'server.host': 'The address to listen on.',
     'server.port': '0 takes a free port.',
     'server.public_url': 'The origin that browsers use.',
+    'server.drain_seconds': 'How long requests under way may take when the process stops, in seconds.',
     'server.trusted_proxies': 'Peers (addresses or CIDR blocks) whose `X-Forwarded-*` are believed.',
     'auth.issuer': 'The IdP\'s `iss`, exactly; https unless it is this machine.',
     'auth.client_id': 'The BFF\'s entry in the IdP\'s clients.yaml.',

@@ -1,19 +1,22 @@
 import type { Logger } from './log.ts'
 
-/** How long a process may take to finish what it has begun (facts 2.12: drain ≤ 30 s). */
-const DRAIN_MS = 30_000
-
 /**
- * Runs `close` once on SIGINT or SIGTERM, then exits 0; exits 1 when it fails or takes over 30 s.
- * A second signal exits at once.
+ * Runs `close` once on SIGINT or SIGTERM, then exits 0; exits 1 when it fails or takes too long. A
+ * second signal exits at once.
+ *
+ * @param limitSeconds how long it may take.
  */
-export function closeOnSignal(log: Logger, close: () => Promise<void>): void {
+export function closeOnSignal(
+  log: Logger,
+  close: () => Promise<void>,
+  limitSeconds: () => number = () => 30,
+): void {
   let closing = false
   const stop = (signal: NodeJS.Signals) => {
     if (closing) process.exit(1)
     closing = true
     log.info({ signal }, 'stopping')
-    setTimeout(() => process.exit(1), DRAIN_MS).unref()
+    setTimeout(() => process.exit(1), limitSeconds() * 1000).unref()
     close().then(
       () => process.exit(0),
       (cause: unknown) => {
