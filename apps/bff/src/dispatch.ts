@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { readTarget } from '@audience-bridge/chain/request-path.ts'
 import { RESERVED_PREFIXES } from '@audience-bridge/chain/route-path.ts'
 import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
@@ -15,6 +16,7 @@ import { type Exchange, newExchange } from './proxy/exchange.ts'
 import { matchRoute } from './proxy/match.ts'
 import { type PipelineDeps, proxy } from './proxy/pipeline.ts'
 import { sendProblem } from './proxy/reply.ts'
+import { answerUpgrade, upgradeFault } from './proxy/upgrade.ts'
 import { verify } from './proxy/verify.ts'
 
 export interface DispatchDeps {
@@ -31,14 +33,34 @@ export interface DispatchDeps {
   exchanges: WeakMap<IncomingMessage, Exchange>
 }
 
+/** As `dispatch`, for a request that asks its connection to become a WebSocket. */
+export function dispatchUpgrade(
+  deps: DispatchDeps,
+  req: IncomingMessage,
+  socket: Socket,
+  early: Buffer,
+): void {
+  const res = answerUpgrade(req, socket, early)
+  if (res !== undefined) dispatch(deps, req, res, socket)
+}
+
 /** The first look at a request: its path, read once; then ours, the proxy's, or nobody's. */
-export function dispatch(deps: DispatchDeps, req: IncomingMessage, res: ServerResponse): void {
-  const { own } = deps
+export function dispatch(
+  deps: DispatchDeps,
+  req: IncomingMessage,
+  res: ServerResponse,
+  upgrade?: Socket,
+): void {
   const config = deps.config()
   const correlationId = correlationIdFrom(req.headers['x-correlation-id'])
   // Our own endpoints take the id from here, so that both halves speak of the same request.
   req.headers['x-correlation-id'] = correlationId
-  const exchange = newExchange(req, res, config, correlationId)
+  const exchange = newExchange(req, res, config, correlationId, upgrade)
+  const own = () => {
+    const fault = upgrade && upgradeFault(exchange)
+    if (fault === undefined) deps.own(req, res)
+    else sendProblem(exchange, fault.code, fault.detail, fault.more)
+  }
   deps.exchanges.set(req, exchange)
   res.once('close', () => {
     const told = exchange.subject !== undefined || deps.anonymousEvents.take()
@@ -63,14 +85,14 @@ export function dispatch(deps: DispatchDeps, req: IncomingMessage, res: ServerRe
   if (target.path === '/auth/verify' || target.path === '/auth/forward') {
     return finished(deps, exchange, verify(deps.pipeline, exchange))
   }
-  if (isReserved(target.path)) return own(req, res)
+  if (isReserved(target.path)) return own()
 
   const missing = matchRoute(exchange)
   if (missing === undefined) return finished(deps, exchange, proxy(deps.pipeline, exchange))
   // A route that covers `/api/v1/health` has it; without one it is ours.
   const health = target.path === '/api/v1/health' || target.path.startsWith('/api/v1/health/')
   const api = !health && (target.path === '/api' || target.path.startsWith('/api/'))
-  if (missing.code === 'ROUTE_NOT_FOUND' && !api) return own(req, res)
+  if (missing.code === 'ROUTE_NOT_FOUND' && !api) return own()
   sendProblem(exchange, missing.code, missing.detail, missing.more)
 }
 

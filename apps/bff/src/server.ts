@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { Live } from '@audience-bridge/kit/live.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { BffConfig } from './config.ts'
-import { dispatch } from './dispatch.ts'
+import { dispatch, dispatchUpgrade } from './dispatch.ts'
 import type { TraceStore } from './explain/trace-store.ts'
 import { Logins } from './login/logins.ts'
 import { createMetrics } from './metrics.ts'
@@ -13,6 +14,7 @@ import { Callers } from './proxy/callers.ts'
 import type { Exchange } from './proxy/exchange.ts'
 import type { PipelineDeps } from './proxy/pipeline.ts'
 import { readMetadata } from './proxy/rejection.ts'
+import { asksForWebSocket } from './proxy/upgrade.ts'
 import { Upstreams } from './proxy/upstream.ts'
 import { buildRoutes } from './routes/routes.ts'
 import { SessionBindings } from './session/binding.ts'
@@ -51,6 +53,9 @@ const SWEEP_MS = 30_000
 
 /** Requests without a session of which events are sent, per second; the log and metrics have all. */
 const ANONYMOUS_EVENTS_PER_SECOND = 20
+
+/** WebSockets of one caller at once. */
+const MAX_SOCKETS = 64
 
 /** Builds the BFF; the caller listens on `server` and calls `close` when it stops. */
 export async function buildBff(
@@ -132,6 +137,8 @@ export async function buildBff(
     assertion: deps.assertion,
     upstreams,
     callers: new Callers(),
+    socketCallers: new Callers(MAX_SOCKETS),
+    channels,
     now: clock,
     log,
   }
@@ -168,10 +175,15 @@ export async function buildBff(
       readMetadata: (base) => readMetadata(upstreams, base),
     },
     deps.consoleDirectory,
-    (own) =>
-      createServer((req, res) =>
-        dispatch({ ...deps, anonymousEvents, metrics, pipeline, exchanges, own }, req, res),
-      ),
+    (own) => {
+      const dispatching = { ...deps, anonymousEvents, metrics, pipeline, exchanges, own }
+      const server = createServer({ shouldUpgradeCallback: asksForWebSocket }, (req, res) =>
+        dispatch(dispatching, req, res),
+      )
+      return server.on('upgrade', (req, socket: Socket, early) =>
+        dispatchUpgrade(dispatching, req, socket, early),
+      )
+    },
   )
   await app.ready()
 

@@ -55,6 +55,8 @@ export const routeSchema = z.strictObject({
   authz_map: notYet('authz_map'),
   /** The response is a stream: no limit on its length in time. */
   streaming: z.boolean().default(false),
+  /** Takes WebSockets (RFC 6455); without it an upgrade is refused. */
+  websocket: z.boolean().default(false),
   /** Its backend's pages may run scripts in our origin, with the user's session: trust it as us. */
   serves_pages: z.boolean().default(false),
   /** Forward the path as it came; excludes `upstream_path`. */

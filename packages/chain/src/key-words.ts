@@ -21,6 +21,7 @@ export const KEY_WORDS: Readonly<Record<string, Readonly<Record<string, string>>
     'routes[].auth': 'Who may call: holders of a session, of an access token for the service, or everybody.',
     'routes[].authz': 'Only `none`: `pdp` is refused until it decides.',
     'routes[].streaming': 'The response is a stream: no limit on its length in time.',
+    'routes[].websocket': 'Takes WebSockets (RFC 6455); without it an upgrade is refused.',
     'routes[].serves_pages': 'Its backend\'s pages may run scripts in our origin, with the user\'s session: trust it as us.',
     'routes[].preserve_path': 'Forward the path as it came; excludes `upstream_path`.',
   },

@@ -35,7 +35,8 @@ export interface Observation {
 }
 
 export interface OriginSeen {
-  origin: string
+  /** Absent: the request named none where one is needed. */
+  origin?: string
   allowed: boolean
 }
 

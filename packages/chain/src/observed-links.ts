@@ -36,6 +36,7 @@ const judgeEdge: JudgeObserved = (config, { edge }) => {
 }
 
 const judgeRoute: JudgeObserved = (config, seen) => {
+  if (seen.problem === 'WEBSOCKET_NOT_ALLOWED') return websocketRefused(config, seen)
   if (seen.route !== undefined)
     return holds('route', `${seen.method} ${seen.path} is the route "${seen.route}"`)
   if (seen.problem === 'ROUTE_NOT_FOUND') {
@@ -64,12 +65,39 @@ const judgeRoute: JudgeObserved = (config, seen) => {
   })
 }
 
+function websocketRefused(config: BridgeConfig, { route, path }: Observation): BrokenLink {
+  const index = config.routes.routes.findIndex(({ id }) => id === route)
+  if (index === -1) {
+    return broken('route', 'websocket_not_served', {
+      found: `a WebSocket to ${path}, which is no route`,
+      expected: 'a route with websocket: true',
+      mend: 'open the WebSocket at the path of a route',
+    })
+  }
+  const key = ['routes', index, 'websocket']
+  return broken('route', 'websocket_not_enabled', {
+    found: `a WebSocket to the route "${route}", which takes none`,
+    expected: 'websocket: true on that route',
+    at: config.placeOf('routes', key),
+    mend: `set websocket: true on the route "${route}", if its backend speaks WebSocket`,
+    patch: { file: config.nameOf('routes'), edits: [{ op: 'set', path: key, value: true }] },
+  })
+}
+
 const judgeOrigin: JudgeObserved = (config, { origin }) => {
   if (origin === undefined) return undefined
   if (origin.allowed) return holds('origin', `${origin.origin} is allowed`)
+  const expected = `${new URL(config.settings.server.public_url).origin} or one of cors.allow_origins`
+  if (origin.origin === undefined) {
+    return broken('origin', 'origin_missing', {
+      found: 'no Origin header, so that any site may have sent it',
+      expected: `an Origin: ${expected}`,
+      mend: 'open the WebSocket from a page; another program must send the header, or call an auth: bearer route',
+    })
+  }
   return broken('origin', 'origin_not_allowed', {
     found: `the origin ${origin.origin}`,
-    expected: `${new URL(config.settings.server.public_url).origin} or one of cors.allow_origins`,
+    expected,
     at: config.placeOf('settings', ['cors', 'allow_origins']),
     mend: `add ${origin.origin} to cors.allow_origins, if its pages may act for our users`,
     patch: {

@@ -80,6 +80,16 @@ export function compileRoutes(
         { op: 'remove', path: ['routes', index, 'preserve_path'] },
       )
     }
+    if (route.websocket && route.methods?.includes('GET') === false) {
+      fault(
+        'conflicting_keys',
+        ['routes', index, 'websocket'],
+        'websocket: true, and methods without GET',
+        'GET among the methods: every WebSocket begins as a GET',
+        'add GET to methods, or delete websocket',
+        { op: 'append', path: ['routes', index, 'methods'], value: 'GET' },
+      )
+    }
     const upstream = compileUpstream(route, read.pattern)
     if (typeof upstream === 'string') {
       const names = captureNames(read.pattern)

@@ -127,6 +127,11 @@ test('faults of routes.yaml', async (t) => {
       ['conflicting_keys routes.2.preserve_path'],
     ],
     [
+      'WebSockets, which begin as a GET, without GET',
+      extra('/x', '\n    methods: [POST]\n    websocket: true'),
+      ['conflicting_keys routes.2.websocket'],
+    ],
+    [
       'a relative upstream path',
       extra('/x', '\n    upstream_path: y'),
       ['invalid_value routes.2.upstream_path'],

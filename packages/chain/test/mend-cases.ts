@@ -149,6 +149,15 @@ export const BREAKS: Break[] = [
     finds: ['conflicting_keys', ROUTES, 'preserve_path'],
   },
   {
+    what: 'WebSockets without GET',
+    edits: {
+      [ROUTES]: append(
+        '\n  - {id: live, path: /live, methods: [POST], websocket: true, target_service: crud_service, auth: session}',
+      ),
+    },
+    finds: ['conflicting_keys', ROUTES, 'websocket'],
+  },
+  {
     what: 'a V1 entry unlike the V2 one',
     edits: {
       [SETTINGS]: append(

@@ -71,6 +71,7 @@ export function compiled(text: string, index: number, methods?: Method[]): Compi
       target_service: 's',
       auth: 'session',
       streaming: false,
+      websocket: false,
       preserve_path: false,
       serves_pages: false,
       ...(methods === undefined ? {} : { methods }),

@@ -16,6 +16,7 @@ export const PROBLEMS = {
   TOKEN_INVALID: { status: 401, title: 'The access token is not valid' },
   CSRF_REJECTED: { status: 403, title: 'The request did not prove its origin' },
   ORIGIN_FORBIDDEN: { status: 403, title: 'Forbidden origin' },
+  WEBSOCKET_NOT_ALLOWED: { status: 403, title: 'No WebSocket is taken here' },
   INSUFFICIENT_SCOPE: { status: 403, title: 'The token lacks a scope' },
   ACCESS_DENIED: { status: 403, title: 'You may not do this' },
   REAUTHORIZATION_REQUIRED: { status: 401, title: 'The sign-in must be widened' },

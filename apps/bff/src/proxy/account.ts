@@ -8,6 +8,7 @@ const DENIALS = new Set([
   'SESSION_REQUIRED',
   'SESSION_EXPIRED',
   'CSRF_REJECTED',
+  'ORIGIN_FORBIDDEN',
   'NO_TOKEN_AVAILABLE',
   'AUDIENCE_MISMATCH',
   'TOKEN_REQUIRED',
@@ -43,6 +44,7 @@ export function account(log: Logger, outbox: Outbox | undefined, exchange: Excha
         ? {}
         : { trace_id: exchange.trace.traceId, span_id: exchange.trace.spanId }),
       ...(aborted ? { aborted } : {}),
+      ...(exchange.sessionEnded === undefined ? {} : { session_ended: exchange.sessionEnded }),
       // The answer is to the proxy that carries the request; what the backend says is in its log.
       ...(exchange.edge === undefined ? {} : { edge: true }),
     },

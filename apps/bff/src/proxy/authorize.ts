@@ -40,6 +40,8 @@ export interface AuthorizeDeps {
   now: () => number
 }
 
+export const SESSION_ENDED = 'the session has ended; sign in again at /auth/login'
+
 const NO_CREDENTIALS: Credentials = {
   authorization: undefined,
   userAssertion: undefined,
@@ -88,7 +90,7 @@ export async function identify(
     exchange.sessionState = found.kind === 'session' ? 'live' : found.kind
     if (found.kind === 'none') return NO_SESSION
     if (found.kind === 'ended') {
-      return refuse('SESSION_EXPIRED', 'the session has ended; sign in again at /auth/login')
+      return refuse('SESSION_EXPIRED', SESSION_ENDED)
     }
     exchange.session = found.session
   }
@@ -107,11 +109,13 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
   const { req, config, session } = exchange
   if (refusal !== undefined || session === undefined) return refusal ?? NO_SESSION
 
-  const fault = csrfFault(
-    requestOrigin(exchange.method, req.headers),
-    session.ticket.csrf,
-    config.trustedOrigins,
-  )
+  const head = requestOrigin(exchange.method, req.headers)
+  // By the field that no page can set: a proxy in front may have taken `Upgrade` for its own hop.
+  if (req.headers['sec-websocket-key'] !== undefined) {
+    const foreign = refuseOrigin(exchange, head.origin)
+    if (foreign !== undefined) return foreign
+  }
+  const fault = csrfFault(head, session.ticket.csrf, config.trustedOrigins)
   if (fault !== undefined) {
     exchange.csrfFault = fault
     return refuse(
@@ -123,7 +127,11 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
   // A proxy that carries the request would not bring the cookie: a call that comes here itself does.
   if (session.privilegesChanged && exchange.edge === undefined) {
     const rotated = await rotateSession(deps.sessions, session, config.cookies)
-    exchange.ownCookie = rotated?.setCookie
+    if (rotated !== undefined) {
+      exchange.ownCookie = rotated.setCookie
+      // What lasts goes on under the new id: the old one is good for some seconds.
+      exchange.session = rotated.session
+    }
   }
   return obtainToken(deps, exchange)
 }
@@ -144,7 +152,24 @@ function refuseElsewhere(
     ? refuse('REAUTHORIZATION_REQUIRED', 'the network has changed; visit login_url once', {
         extensions: { login_url: SILENT_LOGIN },
       })
-    : refuse('SESSION_EXPIRED', 'the session has ended; sign in again at /auth/login')
+    : refuse('SESSION_EXPIRED', SESSION_ENDED)
+}
+
+/**
+ * The attack: another site's page opens a WebSocket, to which the browser adds the user's cookie.
+ * There is no preflight, and no script can send a CSRF token with it: what the page cannot forge is
+ * its `Origin`, and so a missing one is refused, too.
+ */
+function refuseOrigin(exchange: Exchange, origin: string | undefined): Refusal | undefined {
+  const allowed = origin !== undefined && exchange.config.trustedOrigins.has(origin)
+  exchange.originSeen = { ...(origin === undefined ? {} : { origin }), allowed }
+  if (allowed) return undefined
+  return refuse(
+    'ORIGIN_FORBIDDEN',
+    origin === undefined
+      ? 'a WebSocket with a session needs the Origin header of one of our pages'
+      : 'the Origin of this WebSocket is neither ours nor in cors.allow_origins',
+  )
 }
 
 /**
@@ -200,7 +225,7 @@ export async function obtainToken(
     case 'session_ended':
       exchange.sessionState = 'ended'
       exchange.sessionEnded = outcome.reason
-      return refuse('SESSION_EXPIRED', 'the session has ended; sign in again at /auth/login')
+      return refuse('SESSION_EXPIRED', SESSION_ENDED)
     case 'unavailable':
       return refuse(
         'IDP_UNAVAILABLE',

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type {
   Observation,
   OriginSeen,
@@ -24,6 +25,8 @@ export interface Exchange {
   /** The request asks about a request: method, path and route are those of the latter, where it is known. */
   verify: boolean
   method: string
+  /** The connection that its client asks to be a WebSocket; undefined: a plain request. */
+  readonly upgrade: Socket | undefined
   path: string
   query: string
   route: CompiledRoute | undefined
@@ -37,6 +40,8 @@ export interface Exchange {
   /** Whether a token was there for the service; undefined where none is needed. */
   tokenFound: boolean | undefined
   problem: ProblemCode | undefined
+  /** The answer is a stream of events, which has no end of its own. */
+  eventStream: boolean
   /** What is seen of each link, for the explanation. */
   sessionState: SessionSeen['state'] | undefined
   sessionEnded: string | undefined
@@ -61,6 +66,7 @@ export function newExchange(
   res: ServerResponse,
   config: BffConfig,
   correlationId: string,
+  upgrade?: Socket,
 ): Exchange {
   return {
     req,
@@ -70,6 +76,7 @@ export function newExchange(
     startedAt: performance.now(),
     verify: false,
     method: req.method ?? 'GET',
+    upgrade,
     path: '',
     query: '',
     route: undefined,
@@ -80,6 +87,7 @@ export function newExchange(
     subjectRoles: [],
     tokenFound: undefined,
     problem: undefined,
+    eventStream: false,
     sessionState: undefined,
     sessionEnded: undefined,
     bindingFault: undefined,

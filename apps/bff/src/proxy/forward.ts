@@ -1,9 +1,10 @@
 import type { Credentials } from './authorize.ts'
 import type { Exchange } from './exchange.ts'
+import { handshake, type Switched } from './handshake.ts'
 import { forwardHeaders, REQUIRED_SCOPE_HEADER } from './headers.ts'
 import { upstreamTarget } from './location.ts'
 import { continueTrace } from './trace-context.ts'
-import type { UpstreamAnswer, Upstreams } from './upstream.ts'
+import type { UpstreamAnswer, UpstreamRequest, Upstreams } from './upstream.ts'
 
 /** Sends the exchange's request to its backend and notes what came of it. */
 export async function forward(
@@ -11,7 +12,7 @@ export async function forward(
   exchange: Exchange,
   credentials: Credentials,
   signal: AbortSignal,
-): Promise<UpstreamAnswer> {
+): Promise<UpstreamAnswer | Switched> {
   const { req, route, config, captures, query } = exchange
   const service = route?.route.target_service ?? ''
   const base = config.bases.get(service)
@@ -35,7 +36,7 @@ export async function forward(
   if (exchange.trace !== undefined) headers.push(...exchange.trace.headers)
   const length = req.headers['content-length']
   if (length !== undefined) headers.push('Content-Length', length)
-  const answer = await upstreams.send(base.origin, {
+  const outgoing: UpstreamRequest = {
     method: exchange.method,
     path: upstreamTarget(base, route, captures, query),
     headers,
@@ -43,7 +44,10 @@ export async function forward(
     headTimeoutMs: timeoutMs,
     pauseTimeoutMs: route.route.streaming ? 0 : timeoutMs,
     signal,
-  })
+  }
+  const answer = await (exchange.upgrade === undefined
+    ? upstreams.send(base.origin, outgoing)
+    : handshake(base, outgoing))
   note(exchange, base.href, answer)
   return answer
 }
@@ -68,12 +72,12 @@ const FAILURES = {
   invalid: 'invalid',
 } as const
 
-function note(exchange: Exchange, baseUrl: string, answer: UpstreamAnswer): void {
+function note(exchange: Exchange, baseUrl: string, answer: UpstreamAnswer | Switched): void {
   if (answer.kind === 'aborted') return
   exchange.upstream = {
     base_url: baseUrl,
     attempts: (exchange.upstream?.attempts ?? 0) + 1,
-    ...(answer.kind === 'response'
+    ...(answer.kind === 'response' || answer.kind === 'switched'
       ? { status: answer.status, ...requiredScope(answer.headers) }
       : { failure: FAILURES[answer.kind], reason: answer.reason }),
   }

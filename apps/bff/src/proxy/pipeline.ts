@@ -1,5 +1,6 @@
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
+import type { Channels } from '../session/channels.ts'
 import { StoreUnavailable } from '../session/store-guard.ts'
 import {
   type AuthorizeDeps,
@@ -9,12 +10,16 @@ import {
   obtainToken,
   type Refusal,
   refuse,
+  SESSION_ENDED,
 } from './authorize.ts'
 import type { Callers } from './callers.ts'
 import type { Exchange } from './exchange.ts'
 import { forward, hasBody } from './forward.ts'
+import type { Switched } from './handshake.ts'
+import { endWithSession } from './lasting.ts'
 import { rejectionBy, scopeChallenge } from './rejection.ts'
 import { sendProblem, sendResponse } from './reply.ts'
+import { switchProtocols, upgradeFault } from './upgrade.ts'
 import type { UpstreamAnswer, UpstreamResponse, Upstreams } from './upstream.ts'
 
 /**
@@ -24,16 +29,22 @@ import type { UpstreamAnswer, UpstreamResponse, Upstreams } from './upstream.ts'
 export interface PipelineDeps extends AuthorizeDeps {
   upstreams: Upstreams
   callers: Callers
+  /** How many WebSockets a caller may have: they last, and plain requests need their share. */
+  socketCallers: Callers
+  /** What is open for each session. */
+  channels: Channels
   log: Logger
 }
 
 export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<void> {
-  const authorized = await decide(deps, exchange)
+  const { res, upgrade } = exchange
+  const unfit = upgrade && upgradeFault(exchange)
+  const authorized = unfit ?? (await decide(deps, exchange))
   if (authorized.kind === 'refused') {
     return sendProblem(exchange, authorized.code, authorized.detail, authorized.more)
   }
   const caller = exchange.session?.ticket.id ?? exchange.req.socket.remoteAddress ?? ''
-  const leave = deps.callers.enter(caller)
+  const leave = (upgrade === undefined ? deps.callers : deps.socketCallers).enter(caller)
   if (leave === undefined) {
     return sendProblem(
       exchange,
@@ -44,10 +55,13 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
       },
     )
   }
-  exchange.res.once('close', leave)
   const abort = new AbortController()
-  exchange.res.once('close', () => {
-    if (!exchange.res.writableFinished) abort.abort()
+  const over =
+    upgrade === undefined ? endWithSession(deps.channels, exchange, () => abort.abort()) : undefined
+  res.once('close', () => {
+    leave()
+    over?.()
+    if (!res.writableFinished) abort.abort()
   })
   const { credentials } = authorized
   const answer = await forward(deps.upstreams, exchange, credentials, abort.signal)
@@ -142,7 +156,7 @@ async function tokenRejected(
   sendProblem(exchange, code, `${service} rejected the token that it was sent`, { service })
 }
 
-function finish(deps: PipelineDeps, exchange: Exchange, answer: UpstreamAnswer): void {
+function finish(deps: PipelineDeps, exchange: Exchange, answer: UpstreamAnswer | Switched): void {
   const service = exchange.route?.route.target_service ?? ''
   const fail = (code: ProblemCode, detail: string, reason: string) => {
     deps.log.warn(
@@ -157,7 +171,13 @@ function finish(deps: PipelineDeps, exchange: Exchange, answer: UpstreamAnswer):
         Object.assign(exchange.upstream, scopeChallenge(answer))
       }
       return sendResponse(deps.log, exchange, answer)
+    case 'switched':
+      return switchProtocols(deps, exchange, answer)
     case 'aborted':
+      if (exchange.sessionEnded !== undefined && !exchange.res.destroyed) {
+        exchange.sessionState = 'ended'
+        return sendProblem(exchange, 'SESSION_EXPIRED', SESSION_ENDED)
+      }
       exchange.res.destroy()
       return
     case 'timeout':

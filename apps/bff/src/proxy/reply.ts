@@ -29,9 +29,10 @@ export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamRe
     headers.push(name, value)
   }
   if (isAdmin(exchange.session)) headers.push('Server-Timing', timing(exchange))
+  exchange.eventStream = isEventStream(answer.headers)
   res.writeHead(answer.status, headers)
   // Server-sent events must not wait in a buffer for their first byte.
-  if (route?.route.streaming) res.flushHeaders()
+  if (route?.route.streaming || exchange.eventStream) res.flushHeaders()
   pipeline(answer.body, res, (cause) => {
     if (cause && cause.code !== 'ERR_STREAM_PREMATURE_CLOSE' && cause.name !== 'AbortError') {
       log.warn(
@@ -53,6 +54,14 @@ function timing({ startedAt, sessionMs, decisionMs }: Exchange): string {
     .map(([name, ms]) => `${name};dur=${Math.max(0, ms).toFixed(2)}`)
     .join(', ')
 }
+
+const isEventStream = (raw: readonly string[]) =>
+  raw.some(
+    (name, i) =>
+      i % 2 === 0 &&
+      name.toLowerCase() === 'content-type' &&
+      raw[i + 1]?.toLowerCase().startsWith('text/event-stream') === true,
+  )
 
 /** Answers a problem; an administrator is also told which link broke and how to mend it. */
 export function sendProblem(

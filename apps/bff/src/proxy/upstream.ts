@@ -33,10 +33,10 @@ export type UpstreamAnswer =
   /** The browser went away. */
   | { kind: 'aborted' }
 
-const CONNECT_TIMEOUT_MS = 5_000
+export const CONNECT_TIMEOUT_MS = 5_000
 /** undici counts in whole seconds; shorter limits have a timer of their own. */
 const COARSE_MS = 5_000
-const LATE = new Error('no response head in time')
+export const LATE = new Error('no response head in time')
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 /** Node's and OpenSSL's codes of a certificate or handshake that failed. */
@@ -112,14 +112,19 @@ export class Upstreams {
   }
 }
 
-function failureFrom(cause: unknown, signal: AbortSignal): UpstreamAnswer & { idle?: boolean } {
+/** What became of a request that failed before its answer's head was here. */
+export function failureFrom(
+  cause: unknown,
+  signal: AbortSignal,
+): UpstreamAnswer & { idle?: boolean } {
   if (signal.aborted) return { kind: 'aborted' }
   const reason = cause instanceof Error ? cause.message : 'unknown failure'
   if (cause === LATE || cause instanceof errors.HeadersTimeoutError)
     return { kind: 'timeout', reason }
   if (cause instanceof errors.HTTPParserError) return { kind: 'invalid', reason }
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  if (typeof code === 'string' && INVALID_ANSWER.has(code)) {
+  // `HPE_`: what Node's own parser says.
+  if (typeof code === 'string' && (INVALID_ANSWER.has(code) || code.startsWith('HPE_'))) {
     return { kind: 'invalid', reason: `${code}: ${reason}` }
   }
   if (typeof code === 'string' && TLS_FAILURE.test(code)) return { kind: 'tls', reason: code }
