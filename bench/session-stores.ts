@@ -12,6 +12,7 @@ import { openSqliteStore } from '@audience-bridge/bff/session/store-sqlite.ts'
 import type { Cleanup } from '@audience-bridge/testkit/config-copy.ts'
 import { captureLog } from '@audience-bridge/testkit/log.ts'
 import { startRedis } from '@audience-bridge/testkit/redis.ts'
+import { again } from './turns.ts'
 
 const key = randomBytes(32)
 const storeKeys = { current: key, all: [key] }
@@ -73,7 +74,7 @@ export async function sqliteSubject(cleanup: Cleanup): Promise<Subject> {
       await store.close()
       const db = openDatabase(path, log)
       db.exec(`
-        PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;
+        PRAGMA journal_mode = DELETE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;
         BEGIN;
         CREATE TEMP TABLE last AS SELECT max(row) AS row FROM sessions;
         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
@@ -123,18 +124,22 @@ export async function redisSubject(cleanup: Cleanup): Promise<Subject> {
   }
   const store = openRedisStore(address, captureLog([]))
   cleanup.after(() => store.close())
-  await store.ping()
+  await again(() => store.ping())
   const admin = { ...address, url: url.replace('bff@', 'admin@'), password: 'admin' }
   return {
     store,
     async fill(template, count, expiresAt) {
-      const connection = await redisOpener(admin)(() => {})
-      for (let at = 0; at < count; at += 200) {
-        const some = String(Math.min(200, count - at))
-        const values = [template, some, `${expiresAt}/${at}/`, String(expiresAt)]
-        await connection.send('', ['EVAL', COPY, '0', ...values])
+      for (let at = 0; at < count; at += 10_000) {
+        // The same ids again, when a busy machine has let the connection wait for too long.
+        await again(async () => {
+          const connection = await redisOpener(admin)(() => {})
+          for (let some = at; some < Math.min(at + 10_000, count); some += 100) {
+            const values = [template, '100', `${expiresAt}/${some}/`, String(expiresAt)]
+            await connection.send('', ['EVAL', COPY, '0', ...values])
+          }
+          connection.close()
+        })
       }
-      connection.close()
     },
     bytes: async () =>
       Number(/used_memory:(\d+)/.exec(await redis.cli('info', 'memory'))?.[1] ?? Number.NaN),

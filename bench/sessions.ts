@@ -70,7 +70,7 @@ async function compare(name: string, few: Subject, many: Subject) {
   const templates = new Map<Subject, string>()
   for (const subject of [few, many]) {
     const sessions = newSessions(subject.store)
-    templates.set(subject, (await sessions.create(newLogin())).ticket.id)
+    templates.set(subject, (await again(() => sessions.create(newLogin()))).ticket.id)
     sessions.close()
   }
   const fill = (subject: Subject, count: number, expiresAt: number) =>
@@ -129,7 +129,7 @@ async function compare(name: string, few: Subject, many: Subject) {
     )
     return BATCH / took
   })
-  const count_ms = await timed(() => large.countSessions())
+  const count_ms = await again(() => timed(() => large.countSessions()))
   const expiry = await expire(name, many, (at) => fill(many, EXPIRING, at))
 
   const lookupRatio = lookup.large / lookup.small
@@ -149,7 +149,7 @@ async function compare(name: string, few: Subject, many: Subject) {
 async function sampleIds(...stores: SessionStore[]): Promise<Map<SessionStore, string[]>> {
   const ids = new Map<SessionStore, string[]>()
   for (const store of stores) {
-    const { sessions } = await store.listSessions('all', { limit: FEW })
+    const { sessions } = await again(() => store.listSessions('all', { limit: FEW }))
     ids.set(
       store,
       sessions.map(({ id }) => id),
@@ -164,7 +164,7 @@ async function expire(
   subject: Subject,
   fill: (expiresAt: number) => Promise<void>,
 ): Promise<{ sessions: number; took_ms: number; calm: Waits; expiring: Waits }> {
-  const before = await subject.store.countSessions()
+  const before = await again(() => subject.store.countSessions())
   const byItself = name === 'redis'
   const at = clock() + (byItself ? 30 + Math.ceil(EXPIRING / 1000) : 0)
   await fill(at)
@@ -173,11 +173,16 @@ async function expire(
   const calm = await waitsDuring(store, new Promise((resolve) => setTimeout(resolve, 3000)))
   const began = performance.now()
   const gone = byItself
-    ? until('the end', async () => clock() > at && (await store.countSessions()) <= before, 60_000)
+    ? until(
+        'the end',
+        async () => clock() > at && (await again(() => store.countSessions())) <= before,
+        60_000,
+      )
     : sweepAll(store)
   const expiring = await waitsDuring(store, gone)
   const took = performance.now() - began
-  if ((await store.countSessions()) > before) throw new Error('expired sessions are left')
+  if ((await again(() => store.countSessions())) > before)
+    throw new Error('expired sessions are left')
   return { sessions: EXPIRING, took_ms: Math.round(took), calm, expiring }
 }
 
@@ -192,7 +197,8 @@ interface Waits {
 }
 
 async function waitsDuring(store: SessionStore, work: Promise<unknown>): Promise<Waits> {
-  const id = (await store.listSessions('all', { limit: 1 })).sessions[0]?.id ?? ''
+  const { sessions } = await again(() => store.listSessions('all', { limit: 1 }))
+  const id = sessions[0]?.id ?? ''
   const delay = monitorEventLoopDelay({ resolution: 1 })
   const waits: number[] = []
   let working = true
