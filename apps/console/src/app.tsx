@@ -68,7 +68,7 @@ export function App() {
               <Dashboard key={user.sub} subject={user.sub} attended={attended} />
             </Explainable>
           ) : page === 'sessions' ? (
-            <OwnSessions key={user.sub} subject={user.sub} attended={attended} />
+            <OwnSessions key={user.sub} subject={user.sub} attended={attended} search={search} />
           ) : isAdministrator ? (
             <Bridge key={user.sub} subject={user.sub} attended={attended} search={search} />
           ) : (
