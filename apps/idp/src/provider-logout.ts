@@ -3,15 +3,17 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { PageContext } from './interactions/provider-pages.ts'
 import { type LogoutDelivery, LogoutRefused } from './logout-delivery.ts'
 import type { Context } from './provider-context.ts'
+import { endGrant } from './provider-replay.ts'
 
 /* The end of a session, told to the clients that took part in it. */
 
+interface Notified {
+  clientId: string
+  backchannelLogout(sub: string, sid: string): Promise<void>
+}
+
 /** OpenID Connect Back-Channel Logout: the library makes the message, we see to it that it arrives. */
 export function deliverLogouts(provider: Provider, delivery: LogoutDelivery): void {
-  interface Notified {
-    clientId: string
-    backchannelLogout(sub: string, sid: string): Promise<void>
-  }
   const prototype = provider.Client.prototype as unknown as Notified
   const send = prototype.backchannelLogout
   prototype.backchannelLogout = function (this: Notified, sub, sid) {
@@ -29,6 +31,27 @@ function judge(error: unknown): never {
   if (status !== undefined) throw new Error(`it answered ${status}`)
   const { message, cause } = error as Error
   throw new Error(cause instanceof Error ? cause.message : message)
+}
+
+/**
+ * Ends every session of a user who is gone. His tokens are worth nothing already; this tells the
+ * clients, which would learn of it at their next refresh.
+ */
+export function sessionEnder({ provider: ready, store }: Context): (sub: string) => Promise<void> {
+  return async (sub) => {
+    const provider = ready()
+    for (const stored of store.ofAccount('Session', sub)) {
+      const session = await provider.Session.findByUid(String(stored.uid))
+      if (session === undefined) continue
+      await session.destroy()
+      for (const [clientId, { sid, grantId }] of Object.entries(session.authorizations ?? {})) {
+        await endGrant(provider, grantId)
+        const client = await provider.Client.find(clientId)
+        if (client?.backchannelLogoutUri === undefined) continue
+        await (client as unknown as Notified).backchannelLogout(sub, String(sid))
+      }
+    }
+  }
 }
 
 type Leave = (ctx: PageContext, frames: string[], next: string) => void

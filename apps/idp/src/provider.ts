@@ -21,7 +21,7 @@ import {
   registerMachineTokens,
   resourceServer,
 } from './provider-grants.ts'
-import { deliverLogouts, showFrames } from './provider-logout.ts'
+import { deliverLogouts, sessionEnder, showFrames } from './provider-logout.ts'
 import { claimOnce, endReplayedGrants } from './provider-replay.ts'
 import { CLIENT_AUTH_METHODS, LOGIN_RESOURCE, providerSettings } from './provider-settings.ts'
 import { CERTIFICATE_METHODS, clientCertificates } from './provider-tls.ts'
@@ -41,6 +41,8 @@ export interface OidcCore {
   interactions: InteractionDriver
   /** The login behind an access token, as it stands now. */
   readSubject(token: string): Promise<SubjectResult>
+  /** Ends every session of a user who is gone, and tells the clients. */
+  endSessions(sub: string): Promise<void>
   /** Of requests to `/userinfo`. */
   verifyProof: VerifyProof
 }
@@ -102,6 +104,7 @@ export async function createProvider(deps: ProviderDeps): Promise<OidcCore> {
       loginResource: LOGIN_RESOURCE,
     }),
     readSubject,
+    endSessions: sessionEnder(context),
     verifyProof: proofVerifier(provider, `${site.issuer}/userinfo`),
     handle: async (req: IncomingMessage & { originalUrl?: string }, res) => {
       const url = req.url ?? '/'

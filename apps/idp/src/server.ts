@@ -55,7 +55,10 @@ export async function buildIdp(options: IdpOptions): Promise<Idp> {
   const site = siteOf(options.issuer ?? settings.server.issuer)
   const keyFile = resolve(settings.store.keys)
   let signer = keysInOrder(await openKeys(keyFile), Date.now() / 1000)[0]?.kid
-  const accounts = await openAccounts(resolve(settings.accounts.users), log)
+  const accounts = await openAccounts(resolve(settings.accounts.users), log, (sub) => {
+    const ending = live.current().endSessions(sub)
+    ending.catch((err: unknown) => log.error({ sub, err }, 'sessions of a user cannot be ended'))
+  })
   const store = openSqliteStore(resolve(settings.store.path), {
     now: () => Date.now() / 1000,
   })

@@ -44,6 +44,8 @@ export interface ServiceConfig {
 export interface Service {
   version: string
   token: IdpSettings['token']
+  /** Ends every session of a user who is gone, and tells the clients. */
+  endSessions(sub: string): Promise<void>
   /** Answers a request whose path, `below` the issuer's, is one of the IdP's. */
   handle(
     req: IncomingMessage,
@@ -81,6 +83,7 @@ export async function createService(ground: Ground, config: ServiceConfig): Prom
   return {
     version: config.version,
     token: config.token,
+    endSessions: core.endSessions,
     async handle(req, res, below, correlationId) {
       if (below.startsWith('/interaction/')) {
         return interactions(req, res, below.slice('/interaction/'.length))

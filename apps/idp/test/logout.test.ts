@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import test, { type TestContext } from 'node:test'
 import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose'
 import { pino } from 'pino'
+import { parse, stringify } from 'yaml'
 import { createLogoutDelivery, LogoutRefused } from '../src/logout-delivery.ts'
 import type { Browser, Page } from './browser.ts'
 import { claimsOf, discover, type Login, login, logoutUrl } from './relying-party.ts'
@@ -125,6 +127,34 @@ test('a sign-out is told to the clients of that session', async (t) => {
     assert.equal(metadata.frontchannel_logout_supported, true)
     assert.equal(metadata.frontchannel_logout_session_supported, true)
   })
+})
+
+test('a user who is gone is signed out everywhere, and his clients are told', async (t) => {
+  const receiver = await startReceiver(t)
+  const clients = { one: { ...WEB, backchannel_logout_uri: receiver.uri } }
+  const idp = await startIdp(t, { clients })
+  const [here, there] = [await signIn(idp, 'one'), await signIn(idp, 'one')]
+  const config = await discover(idp, 'one')
+  const other = await login(config, { scope: SCOPE, username: 'bob' })
+
+  const { users } = idp.settings.accounts
+  const all = parse(readFileSync(users, 'utf8'))
+  const [alice, bob] = all.users
+  writeFileSync(users, stringify({ users: [bob] }))
+  await idp.reload()
+  await until(() => receiver.told.length === 2)
+  const sids = await Promise.all(
+    receiver.told.map(async (jwt) => (await readMessage(idp, jwt, 'one')).sid),
+  )
+  const expected = [here, there].map(({ tokens }) => claimsOf(tokens.id_token).sid)
+  assert.deepEqual(sids.sort(), expected.sort())
+
+  // Who comes back has no session of before.
+  writeFileSync(users, stringify({ users: [alice, bob] }))
+  await idp.reload()
+  assert.equal((await login(config, { scope: SCOPE, browser: here.browser })).asked, true)
+  const still = await login(config, { scope: SCOPE, browser: other.browser })
+  assert.equal(still.asked, false)
 })
 
 test('a client that cannot be told', async (t) => {

@@ -49,7 +49,7 @@ async function place(t: TestContext): Promise<Place> {
 }
 
 function run(t: TestContext, args: string[], env: NodeJS.ProcessEnv, input?: string): ChildProcess {
-  const child = spawn(process.execPath, args, { env, stdio: 'pipe', timeout: 20_000 })
+  const child = spawn(process.execPath, args, { env, stdio: 'pipe', timeout: 60_000 })
   child.stdin?.end(input)
   t.after(() => child.kill('SIGKILL'))
   return child

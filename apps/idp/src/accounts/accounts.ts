@@ -26,9 +26,14 @@ interface Users {
  * away is reported and the users last read stay: an administrator's slip, or an editor that has
  * written the half of it, must not sign everybody out. Who wants no users writes `users: []`.
  *
+ * @param gone told of each user who is no longer in the file.
  * @throws Error when the file is malformed at the start; it may be missing.
  */
-export async function openAccounts(path: string, log: Logger): Promise<Accounts> {
+export async function openAccounts(
+  path: string,
+  log: Logger,
+  gone: (sub: string) => void = () => {},
+): Promise<Accounts> {
   // The attack: an unknown name that answers faster than a known one lists the users.
   const dummyHash = await hashPassword('no password fits this')
   /** The file as it was at the last reading, refused ones included. */
@@ -47,6 +52,9 @@ export async function openAccounts(path: string, log: Logger): Promise<Accounts>
       return { value: indexOf(now ?? []), faults: [] }
     },
     paths: () => [path],
+    swapped: (now, before) => {
+      for (const sub of before.bySub.keys()) if (!now.bySub.has(sub)) gone(sub)
+    },
     log: log.child({ path }),
   })
 

@@ -107,6 +107,10 @@ export function openSqliteStore(path: string, options: StoreOptions): ModelStore
   }
   return {
     adapter,
+    ofAccount(model, account) {
+      const rows = statements.ofAccount.all({ model, account, now: options.now() })
+      return rows.map(({ payload }) => JSON.parse(String(payload)) as StoredModel)
+    },
     claim(id, expiresAt) {
       const now = options.now()
       const row = { model: 'Claim', id: createHash('sha256').update(id).digest('base64url') }
@@ -158,6 +162,10 @@ function prepare(database: DatabaseSync) {
     findByUserCode: database.prepare(
       `SELECT payload, uses, used_at FROM models
        WHERE user_code = :code AND model = :model AND ${living}`,
+    ),
+    ofAccount: database.prepare(
+      `SELECT payload FROM models
+       WHERE model = :model AND payload ->> '$.accountId' = :account AND ${living}`,
     ),
     consume: database.prepare(`
       UPDATE models SET uses = uses + 1, used_at = coalesce(used_at, :now)

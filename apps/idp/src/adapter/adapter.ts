@@ -51,6 +51,8 @@ export interface ModelStore {
    *   soon; everything else is a replay.
    */
   adapter(model: string, reuseSeconds?: number): ModelAdapter
+  /** The living models of a kind that belong to a user. Looks at each of the kind: for rare events. */
+  ofAccount(model: string, accountId: string): StoredModel[]
   /** True for the first who claims `id`; false for everybody else until `expiresAt`. Atomic. */
   claim(id: string, expiresAt: number): boolean
   close(): void
