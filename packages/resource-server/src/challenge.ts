@@ -12,22 +12,35 @@ export type RefusalReason =
   | 'signature'
   | 'expired'
   | 'not_yet_valid'
-  /** No access token, or one that is bound to a key. */
+  /** No access token, or one that is bound to a key and came as a bearer, or the other way round. */
   | 'type'
+  /** The sender did not prove to hold the key that the token is bound to. */
+  | 'proof'
   /** No signed JWT with the claims that it must have, or no single token. */
   | 'malformed'
 
-/** What a 401 or 403 says in `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1). */
+export type ChallengeError =
+  | 'invalid_request'
+  | 'invalid_token'
+  | 'insufficient_scope'
+  /** RFC 9449 §7.1, §9. */
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
+
+/** What a 401 or 403 says in `WWW-Authenticate` (RFC 6750 §3, RFC 9728 §5.1, RFC 9449 §7.1). */
 export interface Challenge {
+  scheme?: 'Bearer' | 'DPoP' | undefined
   realm?: string | undefined
   /** Absent when the request carried no credentials at all (RFC 6750 §3.1). */
-  error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope' | undefined
+  error?: ChallengeError | undefined
   description?: string | undefined
   reason?: RefusalReason | undefined
   /** The scope that would do; the least one where several would. */
   scope?: string | undefined
   /** Where the protected resource's metadata are. */
   resourceMetadata?: string | undefined
+  /** What a proof may be signed with; of the scheme `DPoP`. */
+  algorithms?: readonly string[] | undefined
 }
 
 const DESCRIPTION_CHARS = 400
@@ -44,7 +57,7 @@ function quotable(text: string): string {
     .replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, '?')
 }
 
-/** One `WWW-Authenticate` value of the `Bearer` scheme. */
+/** One challenge of `WWW-Authenticate`. */
 export function renderChallenge(challenge: Challenge): string {
   const parameters: [string, string | undefined][] = [
     ['realm', challenge.realm],
@@ -53,9 +66,11 @@ export function renderChallenge(challenge: Challenge): string {
     ['reason', challenge.reason],
     ['scope', challenge.scope],
     ['resource_metadata', challenge.resourceMetadata],
+    ['algs', challenge.algorithms?.join(' ')],
   ]
   const rendered = parameters.flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}="${quotable(value)}"`],
   )
-  return rendered.length === 0 ? 'Bearer' : `Bearer ${rendered.join(', ')}`
+  const scheme = challenge.scheme ?? 'Bearer'
+  return rendered.length === 0 ? scheme : `${scheme} ${rendered.join(', ')}`
 }

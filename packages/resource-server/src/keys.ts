@@ -19,11 +19,19 @@ export interface KeySourceOptions {
   jwksUri?: string | undefined
   timeoutMs: number
   refetchSeconds: number
+  /** Default: the global one. */
+  fetch?: typeof fetch | undefined
   /** Seconds since the epoch. */
   clock: () => number
 }
 
-async function readJson(url: string, signal: AbortSignal): Promise<Record<string, unknown>> {
+type Fetch = typeof fetch
+
+async function readJson(
+  fetch: Fetch,
+  url: string,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>> {
   // A redirect could lead to keys that somebody else chose.
   const answer = await fetch(url, {
     signal,
@@ -41,9 +49,9 @@ async function readJson(url: string, signal: AbortSignal): Promise<Record<string
   return document as Record<string, unknown>
 }
 
-async function discover(issuer: string, signal: AbortSignal): Promise<string> {
+async function discover(fetch: Fetch, issuer: string, signal: AbortSignal): Promise<string> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
-  const document = await readJson(url, signal)
+  const document = await readJson(fetch, url, signal)
   // Another issuer's document would bring another issuer's keys (OIDC Discovery §4.3).
   if (document.issuer !== issuer) {
     throw new Error(`${url} speaks for the issuer ${String(document.issuer)}, expected ${issuer}`)
@@ -65,8 +73,9 @@ export function createKeySource(options: KeySourceOptions): JWTVerifyGetKey {
 
   async function load(): Promise<void> {
     const signal = AbortSignal.timeout(options.timeoutMs)
-    const url = options.jwksUri ?? (await discover(options.issuer, signal))
-    const document = await readJson(url, signal)
+    const ask = options.fetch ?? fetch
+    const url = options.jwksUri ?? (await discover(ask, options.issuer, signal))
+    const document = await readJson(ask, url, signal)
     keys = { resolve: createLocalJWKSet(document as unknown as JSONWebKeySet), at: clock() }
   }
 

@@ -1,9 +1,13 @@
+import { PROOF_ALGORITHMS } from './proof.ts'
+
 /** RFC 9728 §2: what a protected resource says of itself. */
 export interface ProtectedResourceMetadata {
   resource: string
   authorization_servers: string[]
   scopes_supported: string[]
   bearer_methods_supported: ['header']
+  dpop_signing_alg_values_supported?: string[]
+  dpop_bound_access_tokens_required?: boolean
 }
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource'
@@ -38,6 +42,7 @@ export function protectedResourceMetadata(of: {
   audience: string
   issuer: string
   scopes: readonly string[]
+  dpop?: 'optional' | 'required' | undefined
 }): ProtectedResourceMetadata | undefined {
   if (resourceUrl(of.audience) === undefined) return undefined
   return {
@@ -45,5 +50,11 @@ export function protectedResourceMetadata(of: {
     authorization_servers: [of.issuer],
     scopes_supported: [...of.scopes],
     bearer_methods_supported: ['header'],
+    ...(of.dpop === undefined
+      ? {}
+      : {
+          dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
+          dpop_bound_access_tokens_required: of.dpop === 'required',
+        }),
   }
 }
