@@ -49,7 +49,8 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   // A login under way is sealed with the same tickets as a session.
   [`${BFF}/login/*.ts`, [`${BFF}/session/ticket.ts`, CONTRACTS, KIT]],
   [`${BFF}/session/*.ts`, [CONTRACTS, KIT]],
-  [`${BFF}/tokens/*.ts`, [CHAIN, CONTRACTS, KIT, RESOURCE_SERVER]],
+  // The rings of signing keys are sealed as sessions are.
+  [`${BFF}/tokens/*.ts`, [`${BFF}/session/ticket.ts`, CHAIN, CONTRACTS, KIT, RESOURCE_SERVER]],
   [`${BFF}/explain/*.ts`, [CHAIN, CONTRACTS, KIT]],
   [`${BFF}/{config-files,metrics}.ts`, [CHAIN, KIT]],
   [`${BFF}/session-store.ts`, [`${BFF}/session/*.ts`, CHAIN, KIT]],
@@ -130,7 +131,10 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
   ['{chdb,chdb/**}', [`${ANALYTICS}/engine/engine-chdb.ts`]],
   ['@clickhouse/client', [`${ANALYTICS}/engine/*.ts`]],
   ['redis', [`${BFF}/session/redis-*.ts`]],
-  ['openid-client', [`${BFF}/tokens/idp.ts`, 'packages/outbox/src/client-credentials.ts']],
+  [
+    'openid-client',
+    [`${BFF}/tokens/idp{,-answer,-auth,-link}.ts`, 'packages/outbox/src/client-credentials.ts'],
+  ],
   ['yaml', [CHAIN, `${IDP}/accounts/users-file.ts`]],
   ['pino', ['packages/kit/src/log.ts', TESTKIT]],
   ['playwright-core', [TESTKIT]],
@@ -151,6 +155,8 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
     [
       `${BFF}/{main,server}.ts`,
       `${BFF}/proxy/*.ts`,
+      // The one way to an IdP.
+      `${BFF}/tokens/idp-fetch.ts`,
       `${IDP}/{listener,http}.ts`,
       `${CLI}/up/preflight.ts`,
       TESTKIT,

@@ -48,6 +48,10 @@ const clients = (from: string, to: string): Edits => ({
   'IdP/config/clients.yaml': replace(from, to),
 })
 
+/** How the shipped client proves itself, and a secret in its place. */
+const BY_KEY = 'token_endpoint_auth_method: private_key_jwt'
+const SECRET_OF = (name: string) => `file:\${BRIDGE_DATA:-.data}/secrets/${name}.secret`
+
 /** A backend that answers 401 with a challenge, and says of itself what `metadata` says. */
 function rejecting(
   metadata: Record<string, unknown>,
@@ -257,12 +261,16 @@ export const FAULTS: FaultCase[] = [
       )
       editConfig(world.system.config, {
         'BFF/config/settings.yaml': (text) =>
-          needNewToken(text).replace('secrets/bff-server.secret', 'secrets/wrong.secret'),
+          needNewToken(text).replace(BY_KEY, `client_secret: ${SECRET_OF('wrong')}`),
+        'IdP/config/clients.yaml': (text) =>
+          text
+            .replace(BY_KEY, `client_secret: ${SECRET_OF('crud-service')}`)
+            .replace(/ {2}# Where the IdP reaches the BFF.*\n {2}jwks_uri: .*\n/, ''),
       })
     },
     heals: {
       'BFF/config/settings.yaml': (text) =>
-        haveOldToken(text).replace('secrets/wrong.secret', 'secrets/bff-server.secret'),
+        haveOldToken(text).replace('secrets/wrong.secret', 'secrets/crud-service.secret'),
     },
   },
   {

@@ -34,9 +34,14 @@ export function openConfigFiles(directory: string, env: Environment): ConfigFile
       const backends = Object.entries(names.backends).map(
         ([service, path]) => [service, beside(path)] as const,
       )
-      const secrets = [named?.auth.client_secret, named?.admin?.token, named?.edge?.secret].flatMap(
-        (value) => (value?.startsWith('file:') ? [value.slice('file:'.length)] : []),
+      const { client_secret: clientSecret, mtls } = named?.auth ?? {}
+      const secrets = [clientSecret, named?.admin?.token, named?.edge?.secret].flatMap((value) =>
+        value?.startsWith('file:') ? [value.slice('file:'.length)] : [],
       )
+      // A renewed certificate is taken over like any other change.
+      for (const file of [mtls?.cert_file, mtls?.key_file, mtls?.ca_file]) {
+        if (file !== undefined) secrets.push(file)
+      }
       paths = [settingsFile, routesFile, ...idp, ...backends.map(([, path]) => path), ...secrets]
       const others = { ...idpSources(idp), backends: backendSources(backends) }
       return readingOf({ routes: readSource(routesFile), settings, ...others }, env)

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { BffEdgeSettings } from '@audience-bridge/chain/bff-edge.ts'
+import type { BffSettings } from '@audience-bridge/chain/bff-settings.ts'
 import {
   type BridgeConfig,
   type BridgeSources,
@@ -14,7 +15,7 @@ import { trustedProxies } from '@audience-bridge/kit/proxies.ts'
 import type { BindingRules } from './session/binding.ts'
 import { type CookiePolicy, cookiePolicyOf } from './session/cookie.ts'
 import type { SessionLimits } from './session/sessions.ts'
-import type { IdpSettings } from './tokens/idp.ts'
+import type { IdpSettings } from './tokens/idp-link.ts'
 
 /** One version of the configuration with all that is computed from it once. Immutable. */
 export interface BffConfig {
@@ -82,12 +83,12 @@ export function readBffConfig(
   if (bridge === undefined) return { config: undefined, faults }
   const { settings, routes } = bridge
   const { auth } = settings
-  const clientSecret = readSecret(auth.client_secret)
+  const idp = idpSettings(auth, readSecret)
   const adminTokenHash = settings.admin && hashToken(readSecret(settings.admin.token))
   const edgeSecretHash = edgeSecretHashOf(settings.edge, readSecret)
   const version = createHash('sha256')
     .update(JSON.stringify([settings, routes, bridge.idp ?? null]))
-    .update(hashToken(clientSecret))
+    .update(hashToken(JSON.stringify(idp)))
     .update(adminTokenHash ?? '')
     .update(edgeSecretHash ?? '')
     .digest('hex')
@@ -124,17 +125,33 @@ export function readBffConfig(
         edgeSecretHash !== undefined && timingSafeEqual(hashToken(text), edgeSecretHash),
       eagerServices: eagerServices(bridge, requirements),
       warnings: wideScopes(bridge).map(wideScopeText),
-      idp: {
-        issuer: auth.issuer,
-        clientId: auth.client_id,
-        clientSecret,
-        authMethod: auth.token_endpoint_auth_method,
-        timeoutSeconds: auth.idp_timeout_seconds,
-        clockToleranceSeconds: auth.clock_tolerance_seconds,
-      },
+      idp,
       secrets: { adminTokenHash },
     },
     faults,
+  }
+}
+
+function idpSettings(
+  auth: BffSettings['auth'],
+  readSecret: (value: string) => string,
+): IdpSettings {
+  const { token_endpoint_auth_method: method, client_secret: secret, mtls } = auth
+  const pem = (path: string) => readSecret(`file:${path}`)
+  return {
+    issuer: auth.issuer,
+    clientId: auth.client_id,
+    ...(method === 'client_secret_basic' || method === 'client_secret_post'
+      ? { authMethod: method, clientSecret: readSecret(secret ?? '') }
+      : { authMethod: method, clientSecret: undefined }),
+    tls: mtls && {
+      cert: pem(mtls.cert_file),
+      key: pem(mtls.key_file),
+      ca: mtls.ca_file && pem(mtls.ca_file),
+    },
+    dpop: auth.dpop,
+    timeoutSeconds: auth.idp_timeout_seconds,
+    clockToleranceSeconds: auth.clock_tolerance_seconds,
   }
 }
 

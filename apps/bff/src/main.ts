@@ -4,14 +4,14 @@ import { systemClock } from '@audience-bridge/kit/clock.ts'
 import { closeOnSignal, onHangup, refuseStart } from '@audience-bridge/kit/lifecycle.ts'
 import { createLive } from '@audience-bridge/kit/live.ts'
 import { createLog } from '@audience-bridge/kit/log.ts'
-import { clientCredentialsToken } from '@audience-bridge/outbox/client-credentials.ts'
+import { keptToken } from '@audience-bridge/outbox/kept-token.ts'
 import { createOutbox, type Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { BffConfig } from './config.ts'
 import { openConfigFiles, restartReasons } from './config-files.ts'
 import { openSqliteTraces } from './explain/trace-store-sqlite.ts'
 import { buildBff } from './server.ts'
 import { openSessionStore, readStoreKeys, storeDirectory } from './session-store.ts'
-import { loadUserAssertion } from './tokens/assertion.ts'
+import type { Idp } from './tokens/idp.ts'
 
 const env = process.env
 const log = createLog('ms-bff', env.LOG_LEVEL, { buffered: true })
@@ -49,11 +49,7 @@ async function start(): Promise<void> {
     store: openSessionStore(settings.store, log),
     storeKeys: readStoreKeys(settings.store),
     traces: openSqliteTraces(join(directory, 'traces.sqlite'), log),
-    assertion: await loadUserAssertion(
-      join(directory, 'user-assertion.key.json'),
-      first.publicUrl.origin,
-    ),
-    outbox: openOutbox(first, live.current),
+    openOutbox: (idp) => openOutbox(first, live.current, idp),
     consoleDirectory: resolve(import.meta.dirname, '../../console/dist'),
     clock: systemClock,
     log,
@@ -80,7 +76,11 @@ async function start(): Promise<void> {
   )
 }
 
-function openOutbox(first: BffConfig, current: () => BffConfig): Outbox | undefined {
+function openOutbox(
+  first: BffConfig,
+  current: () => BffConfig,
+  idp: () => Idp,
+): Outbox | undefined {
   const { settings, routes } = first.bridge
   if (settings.events === undefined) return undefined
   const { queue, service } = settings.events
@@ -89,36 +89,19 @@ function openOutbox(first: BffConfig, current: () => BffConfig): Outbox | undefi
     log.warn({ service }, `events go nowhere: ${service} has no base_url or no audience`)
     return undefined
   }
+  // The BFF's own token for its events, under the configuration of now.
+  const token = keptToken(async () => {
+    const audience = current().requirements.get(service)?.audience ?? ''
+    const answer = await idp().clientCredentials(audience, EVENTS_SCOPE)
+    if (answer.kind === 'ok') return answer.value
+    const why = answer.kind === 'refused' ? answer.error : answer.reason
+    throw new Error(`no token for the events: ${why}`)
+  })
   return createOutbox({
     path: resolve(queue),
     url: `${base.replace(/\/$/, '')}/api/v1/analytics/events`,
     source: 'urn:audience-bridge:bff',
-    token: eventsToken(current, service),
+    token,
     log,
   })
-}
-
-/** The BFF's own token for its events, under the configuration of now: a rotated secret counts. */
-function eventsToken(
-  current: () => BffConfig,
-  service: string,
-): (refused?: string) => Promise<string> {
-  let known = ''
-  let token: ((refused?: string) => Promise<string>) | undefined
-  return (refused) => {
-    const { idp, requirements } = current()
-    const options = {
-      issuer: idp.issuer,
-      clientId: idp.clientId,
-      clientSecret: idp.clientSecret,
-      audience: requirements.get(service)?.audience ?? '',
-      scope: EVENTS_SCOPE,
-    }
-    const key = JSON.stringify(options)
-    if (token === undefined || key !== known) {
-      known = key
-      token = clientCredentialsToken(options)
-    }
-    return token(refused)
-  }
 }

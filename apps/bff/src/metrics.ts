@@ -17,6 +17,7 @@ export interface Metrics {
   bindingFailed(reason: BindingFault): void
   /** A grant was to be ended at the IdP. */
   grantRevoked(outcome: 'ok' | 'refused' | 'unavailable'): void
+  idpRequest(endpoint: string, status: string): void
 }
 
 /** A gateway answers in a fraction of a millisecond, a backend in up to a minute. */
@@ -29,7 +30,7 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 export function createMetrics(
   config: () => BffConfig,
   live: Pick<Live<BffConfig>, 'status'>,
-  openChannels: () => number,
+  state: { openChannels: () => number; idpIsUp: () => boolean },
 ): Metrics {
   const registry = new Registry()
   const registers = [registry]
@@ -112,7 +113,16 @@ export function createMetrics(
     labelNames: ['status'],
     registers,
   })
-  gauge(registry, 'bff_open_channels', 'WebSockets, and answers that last.', openChannels)
+  gauge(registry, 'bff_open_channels', 'WebSockets, and answers that last.', state.openChannels)
+  const idpRequests = new Counter({
+    name: 'bff_idp_requests_total',
+    help: 'Calls to the IdP by endpoint and HTTP status, or how they failed; held_back: not made.',
+    labelNames: ['endpoint', 'status'],
+    registers,
+  })
+  gauge(registry, 'bff_idp_up', 'Whether the IdP answered when it was last asked.', () =>
+    state.idpIsUp() ? 1 : 0,
+  )
   gauge(
     registry,
     'bff_config_refused',
@@ -160,6 +170,7 @@ export function createMetrics(
     sessionEnded: (reason) => destroyed.inc({ reason }),
     bindingFailed: (reason) => bindings.inc({ reason }),
     grantRevoked: (outcome) => revocations.inc({ status: outcome === 'ok' ? 'success' : outcome }),
+    idpRequest: (endpoint, status) => idpRequests.inc({ endpoint, status }),
   }
 }
 

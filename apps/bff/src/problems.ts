@@ -44,3 +44,8 @@ export const moreOf = (error: ProblemError): ProblemMore => ({
   extensions: error.extensions,
   headers: error.headers,
 })
+
+/** When somebody who is away is worth asking again, where that is known. */
+export const retryAfter = ({ retryAfterSeconds = 5 }: { retryAfterSeconds?: number } = {}) => ({
+  'Retry-After': String(retryAfterSeconds),
+})

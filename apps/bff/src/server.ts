@@ -26,10 +26,13 @@ import { guardStore } from './session/store-guard.ts'
 import { sweepExpired } from './session/sweep.ts'
 import type { StoreKeys } from './session/ticket.ts'
 import { renewAhead } from './tokens/ahead.ts'
-import type { UserAssertion } from './tokens/assertion.ts'
+import { createUserAssertion } from './tokens/assertion.ts'
 import { TokenBroker } from './tokens/broker.ts'
 import { followIdp } from './tokens/connection.ts'
+import { DpopProofs } from './tokens/dpop.ts'
 import { GrantKeeper } from './tokens/grant.ts'
+import type { Idp } from './tokens/idp.ts'
+import { openKeyRings } from './tokens/key-rings.ts'
 import { Leases } from './tokens/lease.ts'
 import { Revocations } from './tokens/revocations.ts'
 
@@ -37,11 +40,10 @@ export interface BffDeps {
   config: () => BffConfig
   store: SessionStore
   storeKeys: StoreKeys
-  assertion: UserAssertion
   traces: TraceStore
   live: Pick<Live<BffConfig>, 'status' | 'reload'>
-  /** Undefined: events go nowhere. */
-  outbox: Outbox | undefined
+  /** Opens where events go, with tokens of this IdP; undefined: nowhere. */
+  openOutbox: ((idp: () => Idp) => Outbox | undefined) | undefined
   /** The console's build; undefined: none is served. */
   consoleDirectory: string | undefined
   clock: Clock
@@ -50,6 +52,8 @@ export interface BffDeps {
 
 /** How often what has expired is deleted. */
 const SWEEP_MS = 30_000
+
+const DAY_SECONDS = 86_400
 
 /** Requests without a session of which events are sent, per second; the log and metrics have all. */
 const ANONYMOUS_EVENTS_PER_SECOND = 20
@@ -63,9 +67,23 @@ export async function buildBff(
 ): Promise<{ server: Server; close: () => Promise<void> }> {
   const { clock, log, storeKeys } = deps
   const store = guardStore(deps.store)
-  const connection = followIdp(() => deps.config().idp)
+  const metrics = createMetrics(deps.config, deps.live, {
+    openChannels: () => channels.count(),
+    idpIsUp: () => idp().link.isUp,
+  })
+  const keys = openKeyRings({
+    ...{ store, storeKeys, clock, log },
+    rules: () => {
+      const { rotate_after_days, retire_after_days } = deps.config().bridge.settings.auth.keys
+      return {
+        rotateAfterSeconds: rotate_after_days * DAY_SECONDS,
+        retireAfterSeconds: retire_after_days * DAY_SECONDS,
+      }
+    },
+  })
+  const connection = followIdp(() => deps.config().idp, keys, { request: metrics.idpRequest })
   const idp = () => connection().idp
-  const metrics = createMetrics(deps.config, deps.live, () => channels.count())
+  const outbox = deps.openOutbox?.(idp)
   const sessions = new Sessions({
     store,
     observe: { created: metrics.sessionCreated, ended: metrics.sessionEnded },
@@ -94,6 +112,7 @@ export async function buildBff(
     sessions,
     leases,
     inspect: (_session, token) => connection().inspect(token),
+    knowsKey: (jkt) => keys.dpop.has(jkt),
     clock,
     limits: () => {
       const { auth, token_refresh_threshold: aheadSeconds } = deps.config().bridge.settings
@@ -134,7 +153,8 @@ export async function buildBff(
     bindings,
     broker,
     bearers: () => connection().bearers,
-    assertion: deps.assertion,
+    assertion: createUserAssertion(keys.assertion, () => deps.config().publicUrl.origin),
+    proofs: new DpopProofs(keys.dpop, clock),
     upstreams,
     callers: new Callers(),
     socketCallers: new Callers(MAX_SOCKETS),
@@ -158,7 +178,7 @@ export async function buildBff(
       idp,
       readLogoutToken: (token) => connection().readLogoutToken(token, clock()),
       revocations: new Revocations({ idp, log, counted: metrics.grantRevoked }),
-      assertion: deps.assertion,
+      keys,
       clock,
       log,
       background: (work) => {
@@ -176,7 +196,7 @@ export async function buildBff(
     },
     deps.consoleDirectory,
     (own) => {
-      const dispatching = { ...deps, anonymousEvents, metrics, pipeline, exchanges, own }
+      const dispatching = { ...deps, outbox, anonymousEvents, metrics, pipeline, exchanges, own }
       const server = createServer({ shouldUpgradeCallback: asksForWebSocket }, (req, res) =>
         dispatch(dispatching, req, res),
       )
@@ -208,9 +228,10 @@ export async function buildBff(
       await ahead.stop()
       await leases.close()
       await upstreams.close()
-      await deps.outbox?.close()
+      await outbox?.close()
       await deps.traces.close()
       sessions.close()
+      keys.close()
       await store.close()
     },
   }

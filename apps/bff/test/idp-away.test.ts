@@ -5,6 +5,7 @@ import { startGateway } from '@audience-bridge/testkit/gateway.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
 import { freezeTime } from '@audience-bridge/testkit/time.ts'
 import { USERS } from '@audience-bridge/testkit/users.ts'
+import { until } from '@audience-bridge/testkit/wait.ts'
 
 const ANALYTICS = '/api/v1/analytics/workflows'
 const CRUD = '/api/crud/projects'
@@ -64,7 +65,7 @@ test('IDP_UNAVAILABLE', async (t) => {
 
   await t.test('no longer once it is back: nobody restarts or signs in anew', async () => {
     await gateway.startIdp()
-    assert.equal((await member.fetch(ANALYTICS)).status, 200)
+    await until('service', async () => (await member.fetch(ANALYTICS)).status === 200)
     assert.equal((await member.fetch(CRUD)).status, 200)
     assert.equal(echo.arrivals.at(-1)?.claims?.sub, 'user-ben')
     assert.equal((await gateway.signedIn()).cookie === '', false)
@@ -77,6 +78,7 @@ test('IDP_UNAVAILABLE', async (t) => {
     const landed = await who.submitLogin(page, USERS.member, () => gateway.stopIdp())
     await assertProblem(landed, 'IDP_UNAVAILABLE')
     await gateway.startIdp()
+    await until('the IdP', async () => (await who.fetch('/health/ready')).status === 200)
     const anew = await who.follow(
       await who.fetch('/auth/login?return_to=/x'),
       ({ pathname }) => pathname === '/x',

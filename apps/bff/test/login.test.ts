@@ -187,7 +187,12 @@ test('a cookie domain makes bff_session with that Domain', async (t) => {
 })
 
 test('plain http on a name that is not localhost is explained instead of looping', async (t) => {
-  const gateway = await startGateway(t, { env: { BFF_PUBLIC_URL: 'http://bff.example:8080' } })
+  const gateway = await startGateway(t, {
+    env: {
+      BFF_PUBLIC_URL: 'http://bff.example:8080',
+      BFF_JWKS_URI: 'https://bff.example/.well-known/jwks.json',
+    },
+  })
   const { port } = gateway.config().bridge.settings.server
   const answer = await rawRequest(`http://127.0.0.1:${port}`, 'GET', '/auth/login?return_to=/x')
   assert.equal(answer.headers.get('location'), undefined)

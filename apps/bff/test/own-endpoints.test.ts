@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
+import { until } from '@audience-bridge/testkit/wait.ts'
 
 test("the BFF's own endpoints", async (t) => {
   const gateway = await startGateway(t)
@@ -78,6 +79,6 @@ test("the BFF's own endpoints", async (t) => {
     await gateway.restartBff()
     assert.deepEqual([await status('/health'), await status('/health/ready')], [200, 503])
     await gateway.startIdp()
-    assert.equal(await status('/health/ready'), 200)
+    await until('readiness', async () => (await status('/health/ready')) === 200)
   })
 })

@@ -15,7 +15,7 @@ import {
 import { freePort } from '@audience-bridge/testkit/ports.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
 
-const SECRETS = ['bff-server.secret', 'bff-store.key', 'admin.token']
+const SECRETS = ['bff-store.key', 'admin.token']
 const ANALYTICS = 'https://analytics.ocg.labs.empowernow.ai'
 
 /** The BFF as a process of its own, with nothing else there. */
@@ -78,7 +78,7 @@ test('a start that cannot go on is one clear message and exit code 1', async (t)
 
   await t.test('for a secret that is not there', async (t) => {
     const { out, exited } = await startBff(t, {
-      'BFF/config/settings.yaml': replace('bff-server.secret', 'nowhere.secret'),
+      'BFF/config/settings.yaml': replace('admin.token\n', 'nowhere.secret\n'),
     })
     assert.equal(await exited, 1)
     assert.match(out.err, /nowhere\.secret/)

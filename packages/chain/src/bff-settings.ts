@@ -13,6 +13,16 @@ export const MINT_METHODS = [
 ] as const
 export type MintMethod = (typeof MINT_METHODS)[number]
 
+/** How the BFF proves itself at the IdP (`token_endpoint_auth_method`). */
+export const CLIENT_AUTH_METHODS = [
+  'client_secret_basic',
+  'client_secret_post',
+  'private_key_jwt',
+  'tls_client_auth',
+  'self_signed_tls_client_auth',
+] as const
+export type ClientAuthMethod = (typeof CLIENT_AUTH_METHODS)[number]
+
 const scopeList = z.union([scopeText.transform((text) => text.split(' ')), z.array(scopeToken)])
 
 /** Scopes of a service's token: a text, a list, or a list with what is required of it. */
@@ -53,12 +63,32 @@ export const bffSettingsSchema = z.strictObject({
     issuer: httpUrl,
     /** The BFF's entry in the IdP's clients.yaml. */
     client_id: z.string().min(1),
-    /** The secret, or `file:PATH`. */
-    client_secret: z.string().min(1),
-    /** How the secret is presented. */
-    token_endpoint_auth_method: z
-      .enum(['client_secret_basic', 'client_secret_post'])
-      .default('client_secret_basic'),
+    /** How the BFF proves itself at the IdP. */
+    token_endpoint_auth_method: z.enum(CLIENT_AUTH_METHODS).default('client_secret_basic'),
+    /** The secret, or `file:PATH`; for `client_secret_basic` and `client_secret_post`. */
+    client_secret: z.string().min(1).optional(),
+    /** Our certificate on connections to the IdP; for the `tls` methods needed. */
+    mtls: z
+      .strictObject({
+        /** Our certificate (PEM), with those between it and its authority. */
+        cert_file: z.string().min(1),
+        /** Its private key (PEM). */
+        key_file: z.string().min(1),
+        /** Certificates (PEM) of the authorities that may vouch for the IdP; default: Node's. */
+        ca_file: z.string().min(1).optional(),
+      })
+      .optional(),
+    /** Binds the login's own tokens to a key of ours (DPoP, RFC 9449). */
+    dpop: z.boolean().default(false),
+    /** The keys that the BFF signs with: of `private_key_jwt`, user assertions and DPoP. */
+    keys: z
+      .strictObject({
+        /** A key this old, in days, is followed by the next one. */
+        rotate_after_days: z.int().min(1).max(3650).default(30),
+        /** A key this old, in days, is no longer published. */
+        retire_after_days: z.int().min(2).max(7300).default(60),
+      })
+      .default({ rotate_after_days: 30, retire_after_days: 60 }),
     /** What the login asks for. */
     oauth_scopes: scopeText,
     /** Services whose tokens are minted right after the login; default: all routed, at most 8. */
@@ -81,6 +111,8 @@ export const bffSettingsSchema = z.strictObject({
   service_scopes: z.record(z.string(), serviceScopesSchema).default({}),
   /** By service: how its token is obtained; default `token_exchange`. */
   service_mint: z.record(z.string(), z.enum(MINT_METHODS)).default({}),
+  /** By service: whether its token is bound to a key of ours (DPoP, RFC 9449), which it then asks for. */
+  service_dpop: z.record(z.string(), z.boolean()).default({}),
   /** A service token of a session in use is replaced so long before its end, in seconds; at most half its life. */
   token_refresh_threshold: z.int().min(0).max(3600).default(300),
   /** Deprecated (V1): audience and scopes of a service in one entry. */

@@ -63,7 +63,7 @@ export const bffStoreSchema = z
     path: z.string().min(1).optional(),
     /** Many nodes: the Redis or Valkey that they share. */
     redis: redisSchema.optional(),
-    /** Where this node keeps what it shares with none (traces and the key of its user assertions); default: the directory of `path`, required with `redis`. */
+    /** Where this node keeps what it shares with none (traces, events not yet acknowledged); default: the directory of `path`, required with `redis`. */
     directory: z.string().min(1).optional(),
     /** Key of the store, ≥ 32 characters, or `file:PATH`; the same on all nodes. */
     key: z.string().min(1),

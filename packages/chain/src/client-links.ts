@@ -1,3 +1,4 @@
+import type { ClientAuthMethod } from './bff-settings.ts'
 import type { BridgeConfig } from './bridge-config.ts'
 import {
   bridgedToken,
@@ -55,7 +56,7 @@ export const judgeClient: Judge = (config) => {
   if (config.idp === undefined) return unknown(link, NO_IDP_FILES)
   const id = config.settings.auth.client_id
   const client = config.idp.clients[id]
-  if (client?.enabled) return holds(link, `the IdP knows the client ${id}`)
+  if (client?.enabled) return judgeClientAuth(config, link, client.token_endpoint_auth_method)
   if (client !== undefined) {
     const path = [id, 'enabled']
     return broken(config, link, 'client_disabled', ['idp_clients', path], {
@@ -79,6 +80,18 @@ export const judgeClient: Judge = (config) => {
       meant === undefined
         ? undefined
         : patchOf(config, 'settings', [{ op: 'set', path, value: meant }]),
+  })
+}
+
+function judgeClientAuth(config: BridgeConfig, link: 'client', theirs: ClientAuthMethod) {
+  const { client_id: id, token_endpoint_auth_method: ours } = config.settings.auth
+  if (ours === theirs) return holds(link, `the IdP knows the client ${id}`)
+  const path = ['auth', 'token_endpoint_auth_method']
+  return broken(config, link, 'client_auth_differs', ['settings', path], {
+    found: `auth.token_endpoint_auth_method ${ours}, and the IdP expects ${theirs} of ${id}`,
+    expected: 'the same in both files',
+    mend: `set token_endpoint_auth_method of "${id}" in the IdP's clients.yaml to ${ours}, or ours to ${theirs}, with what it needs`,
+    patch: undefined,
   })
 }
 
@@ -139,6 +152,14 @@ export const judgeClientGrants: Judge = (config, route) => {
   if (idp.client === undefined) return unknown(link, EARLIER)
   const id = config.settings.auth.client_id
   const { mint, service } = requirement
+  if (config.settings.auth.dpop && mint === 'token_exchange' && !requirement.dpop) {
+    return broken(config, link, 'mint_unfit', ['settings', ['auth', 'dpop']], {
+      found: `auth.dpop, and a token for ${service} that is bound to no key`,
+      expected: 'a token that is bound as the login token is, for which alone the IdP exchanges it',
+      mend: `set service_dpop.${service}: true, which the backend must take; or delete auth.dpop`,
+      patch: undefined,
+    })
+  }
   const unfit = whyUnfit(requirement, config.idp?.settings.token.default_audience)
   if (unfit !== undefined) {
     const path = ['service_mint', service]

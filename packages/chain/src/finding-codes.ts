@@ -23,6 +23,9 @@ export const FINDING_CODES = {
   conflicting_scopes: 'V1 and V2 name different scopes for a service.',
   cookie_prefix: 'A cookie with the prefix __Host- cannot have a domain.',
   insecure_issuer: 'The IdP would be called over plain http on another host.',
+  incomplete_client_auth: 'The way in which the BFF proves itself at the IdP lacks what it needs.',
+  dpop_differs:
+    "A service is given the login's own token, bound otherwise than the service needs it.",
   // Links between files.
   target_service_unknown: 'A route leads to a service that is not defined.',
   service_audience_missing: 'A service has no audience.',
@@ -30,6 +33,7 @@ export const FINDING_CODES = {
   issuer_differs: 'BFF and IdP name different issuers.',
   client_unknown: "The IdP does not know the BFF's client.",
   client_disabled: "The BFF's client is disabled at the IdP.",
+  client_auth_differs: 'BFF and IdP differ in how the client proves itself.',
   redirect_uri_missing: "The BFF's callback is not registered at the IdP.",
   cookie_insecure: 'The session cookie is dropped by browsers over plain http.',
   cookie_domain_foreign: 'The session cookie is dropped by browsers for its domain.',

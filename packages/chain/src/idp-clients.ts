@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CLIENT_AUTH_METHODS } from './bff-settings.ts'
 import { httpUrl, scopeToken, secureUrl } from './schema.ts'
 
 export const idpClientSchema = z.strictObject({
@@ -7,15 +8,7 @@ export const idpClientSchema = z.strictObject({
   /** The secret, or `file:PATH`. */
   client_secret: z.string().min(1).optional(),
   /** How the client proves itself at the token endpoint. */
-  token_endpoint_auth_method: z
-    .enum([
-      'client_secret_basic',
-      'client_secret_post',
-      'private_key_jwt',
-      'tls_client_auth',
-      'self_signed_tls_client_auth',
-    ])
-    .default('client_secret_basic'),
+  token_endpoint_auth_method: z.enum(CLIENT_AUTH_METHODS).default('client_secret_basic'),
   /** Public keys for `private_key_jwt`; for `self_signed_tls_client_auth` with certificates (`x5c`). */
   jwks: z
     .strictObject({

@@ -175,13 +175,27 @@ const judgeIdp: JudgeObserved = (config, { token }) => {
 const judgeClientAuthentication: JudgeObserved = (config, { token }) => {
   if (token?.idp_error === undefined) return undefined
   if (token.idp_error !== 'invalid_client') {
-    return holds('client_authentication', 'the IdP knows the client and took its secret')
+    return holds('client_authentication', 'the IdP knows the client and took its proof')
   }
-  return broken('client_authentication', 'client_secret_wrong', {
-    found: `the IdP refuses the client ${config.settings.auth.client_id}: ${token.idp_description ?? token.idp_error}`,
-    expected: "the client's id and secret as the IdP's clients.yaml has them",
-    at: config.placeOf('settings', ['auth', 'client_secret']),
-    mend: 'put the same secret in both files that auth.client_secret and the IdP name',
+  const { client_id: id, token_endpoint_auth_method: method } = config.settings.auth
+  const found = `the IdP refuses the client ${id}: ${token.idp_description ?? token.idp_error}`
+  if (method.startsWith('client_secret_')) {
+    return broken('client_authentication', 'client_secret_wrong', {
+      found,
+      expected: "the client's id and secret as the IdP's clients.yaml has them",
+      at: config.placeOf('settings', ['auth', 'client_secret']),
+      mend: 'put the same secret in both files that auth.client_secret and the IdP name',
+    })
+  }
+  const keys = new URL('/.well-known/jwks.json', config.settings.server.public_url).href
+  return broken('client_authentication', 'client_proof_refused', {
+    found,
+    expected: `the client at the IdP with token_endpoint_auth_method: ${method}`,
+    at: config.placeOf('settings', ['auth', 'token_endpoint_auth_method']),
+    mend:
+      method === 'private_key_jwt'
+        ? `let the IdP read our keys: its jwks_uri of ${id} must lead to ${keys}`
+        : `register the certificate of auth.mtls for ${id} at the IdP`,
   })
 }
 

@@ -9,6 +9,8 @@ export interface TokenRequirement {
   scopes: readonly string[]
   requires: 'all' | 'any'
   mint: MintMethod
+  /** Bound to a key of ours (RFC 9449); otherwise it must not be. */
+  dpop: boolean
 }
 
 /**
@@ -29,6 +31,7 @@ export function requirementOf(
     scopes: v2?.scopes ?? v1?.scopes ?? [],
     requires: v2?.requires ?? 'any',
     mint: settings.service_mint[service] ?? 'token_exchange',
+    dpop: settings.service_dpop[service] ?? false,
   }
 }
 

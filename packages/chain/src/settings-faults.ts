@@ -11,14 +11,7 @@ export function settingsFaults(
 ): Fault[] {
   const faults: Fault[] = []
   const { file } = document
-  const fault = (
-    code: string,
-    path: KeyPath,
-    found: string,
-    expected: string,
-    mend: string,
-    edit?: Edit,
-  ) =>
+  const fault: AddFault = (code, path, found, expected, mend, edit) =>
     faults.push({
       kind: 'malformed',
       code,
@@ -56,6 +49,7 @@ export function settingsFaults(
       { op: 'set', path: ['session', 'idle_seconds'], value: absolute_seconds },
     )
   }
+  clientAuthFaults(settings, fault)
   const issuer = new URL(settings.auth.issuer)
   if (issuer.protocol === 'http:' && !LOCAL_HOSTS.has(issuer.hostname)) {
     fault(
@@ -115,4 +109,87 @@ export function settingsFaults(
     }
   }
   return faults
+}
+
+type AddFault = (
+  code: string,
+  path: KeyPath,
+  found: string,
+  expected: string,
+  mend: string,
+  edit?: Edit,
+) => void
+
+/** What a way to prove oneself, or to bind a token, lacks. */
+function clientAuthFaults(
+  { auth, service_dpop, service_mint, edge }: BffSettings,
+  fault: AddFault,
+) {
+  const { token_endpoint_auth_method: method, mtls, keys } = auth
+  const at = ['auth', 'token_endpoint_auth_method']
+  if (method.startsWith('client_secret_') && auth.client_secret === undefined) {
+    fault(
+      'incomplete_client_auth',
+      at,
+      `${method} without auth.client_secret`,
+      'the secret that is presented',
+      'add "client_secret: file:PATH", or set token_endpoint_auth_method: private_key_jwt',
+    )
+  }
+  if (method.includes('tls_client_auth') && mtls === undefined) {
+    fault(
+      'incomplete_client_auth',
+      at,
+      `${method} without auth.mtls`,
+      'the certificate that is shown',
+      'add "mtls: {cert_file, key_file}"',
+    )
+  }
+  if (mtls !== undefined && auth.issuer.startsWith('http:')) {
+    fault(
+      'incomplete_client_auth',
+      ['auth', 'mtls'],
+      `a certificate for "${auth.issuer}", where it is never shown`,
+      'an https issuer',
+      'serve the IdP over https, or delete auth.mtls',
+      { op: 'remove', path: ['auth', 'mtls'] },
+    )
+  }
+  if (keys.retire_after_days <= keys.rotate_after_days) {
+    fault(
+      'invalid_value',
+      ['auth', 'keys', 'retire_after_days'],
+      `${keys.retire_after_days}`,
+      `more than rotate_after_days (${keys.rotate_after_days}): two keys overlap`,
+      'raise retire_after_days or lower rotate_after_days',
+      {
+        op: 'set',
+        path: ['auth', 'keys', 'retire_after_days'],
+        value: 2 * keys.rotate_after_days,
+      },
+    )
+  }
+  const asking = Object.keys(service_dpop).find((service) => service_dpop[service])
+  if (edge?.tokens && asking !== undefined) {
+    fault(
+      'conflicting_keys',
+      ['service_dpop', asking],
+      `edge.tokens, and a bound token for ${asking}`,
+      'a bearer token: a proxy in front cannot prove the key that a token is bound to',
+      `delete service_dpop.${asking}, or set edge.tokens to false`,
+      { op: 'remove', path: ['service_dpop', asking] },
+    )
+  }
+  for (const [service, mint] of Object.entries(service_mint)) {
+    const bound = service_dpop[service] ?? false
+    if (mint !== 'login_token' || bound === auth.dpop) continue
+    fault(
+      'dpop_differs',
+      ['service_mint', service],
+      `login_token with auth.dpop: ${auth.dpop} and service_dpop.${service}: ${bound}`,
+      "the same of both: this service is given the login's own token",
+      `set service_dpop.${service}: ${auth.dpop}`,
+      { op: 'set', path: ['service_dpop', service], value: auth.dpop },
+    )
+  }
 }

@@ -75,7 +75,6 @@ test('a documented key that nothing implements is refused, not ignored', async (
     'pdp',
     'services',
     'strategy',
-    'token_refresh_threshold',
   ]) {
     await t.test(`settings.yaml: ${key}`, () => {
       for (const value of ['true', '{enabled: false}', '300', '[]']) {
@@ -207,6 +206,43 @@ test('faults of settings.yaml', async (t) => {
       replace('idle_seconds: 1800', 'idle_seconds: "1800"'),
       ['invalid_value session.idle_seconds'],
     ],
+    [
+      'a method with a secret, and none',
+      replace('private_key_jwt', 'client_secret_basic'),
+      ['incomplete_client_auth auth.token_endpoint_auth_method'],
+    ],
+    [
+      'a method with a certificate, and none',
+      replace('private_key_jwt', 'tls_client_auth'),
+      ['incomplete_client_auth auth.token_endpoint_auth_method'],
+    ],
+    // It would never be shown, and whoever set it would believe that it is.
+    [
+      'a certificate for an IdP over http',
+      addAfter('auth:', '  mtls: {cert_file: a, key_file: b}'),
+      ['incomplete_client_auth auth.mtls'],
+    ],
+    [
+      'keys that do not overlap',
+      addAfter('auth:', '  keys: {rotate_after_days: 30, retire_after_days: 30}'),
+      ['invalid_value auth.keys.retire_after_days'],
+    ],
+    [
+      'a bound token for a proxy that cannot prove its key',
+      inOrder(
+        replace('trusted_proxies: []', 'trusted_proxies: [127.0.0.1]'),
+        append('edge: {tokens: true, secret: file:x}\nservice_dpop: {crud_service: true}'),
+      ),
+      ['conflicting_keys service_dpop.crud_service'],
+    ],
+    [
+      "the login's own bound token as a bearer",
+      inOrder(
+        addAfter('auth:', '  dpop: true'),
+        append('service_mint: {analytics_service: login_token}'),
+      ),
+      ['dpop_differs service_mint.analytics_service'],
+    ],
     // The client secret and every token would travel in the clear.
     [
       'an issuer over http elsewhere',
@@ -288,6 +324,7 @@ test('the V1 map keeps its meaning: any of its scopes, and its audience', () => 
     audience: 'https://analytics.ocg.labs.empowernow.ai',
     scopes: ['api.read', 'api.write', 'application.all'],
     requires: 'any',
+    dpop: false,
     mint: 'token_exchange',
   })
 })

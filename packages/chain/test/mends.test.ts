@@ -86,10 +86,7 @@ test('no patch opens what its author may believe closed', () => {
 test('no patch repeats a secret', () => {
   const [finding] = checkBridge(
     shipped({
-      [SETTINGS]: replace(
-        'client_secret: file:${BRIDGE_DATA:-.data}/secrets/bff-server.secret',
-        'client_secret: 12345678',
-      ),
+      [SETTINGS]: replace('token_endpoint_auth_method: private_key_jwt', 'client_secret: 12345678'),
     }),
     {},
   )

@@ -5,11 +5,8 @@ import {
   clientCredentialsGrant,
   discovery,
 } from 'openid-client'
+import { keptToken } from './kept-token.ts'
 
-/** How long before its expiry a token is replaced, so that none expires on its way. */
-const REFRESH_BEFORE_MS = 30_000
-/** For an answer without `expires_in`. */
-const ASSUMED_SECONDS = 60
 const TIMEOUT_SECONDS = 10
 
 export interface ClientCredentials {
@@ -24,9 +21,8 @@ export interface ClientCredentials {
 }
 
 /**
- * A function that returns a machine token for one audience: cached until 30 s before it expires (a
- * token of less than a minute: for half its life), concurrent calls share a request, and the issuer is discovered
- * at first use, so that it may start after us.
+ * A function that returns a machine token for one audience, kept as `keptToken` says. The issuer is
+ * discovered at first use, so that it may start after us.
  *
  * @returns a function that rejects when the issuer cannot be reached or refuses; the next call tries
  *   anew. A token passed as `refused` is not returned again.
@@ -34,10 +30,7 @@ export interface ClientCredentials {
 export function clientCredentialsToken(
   options: ClientCredentials,
 ): (refused?: string) => Promise<string> {
-  const now = options.now ?? Date.now
   let configuration: Promise<Configuration> | undefined
-  let cached: { token: string; freshUntil: number } | undefined
-  let flight: Promise<string> | undefined
 
   const discover = async (): Promise<Configuration> => {
     configuration ??= discovery(
@@ -59,26 +52,13 @@ export function clientCredentialsToken(
     }
   }
 
-  const fetchToken = async (): Promise<string> => {
+  return keptToken(async () => {
     const answer = await clientCredentialsGrant(await discover(), {
       resource: options.audience,
       scope: options.scope,
     })
-    const lifeMs = (answer.expires_in ?? ASSUMED_SECONDS) * 1000
-    const token = answer.access_token
-    cached = { token, freshUntil: now() + Math.max(lifeMs - REFRESH_BEFORE_MS, lifeMs / 2) }
-    return token
-  }
-
-  return async (refused) => {
-    if (cached !== undefined && cached.token !== refused && now() < cached.freshUntil) {
-      return cached.token
-    }
-    flight ??= fetchToken().finally(() => {
-      flight = undefined
-    })
-    return flight
-  }
+    return { token: answer.access_token, expiresInSeconds: answer.expires_in }
+  }, options.now)
 }
 
 function isLoopback(issuer: string): boolean {

@@ -8,9 +8,9 @@ import { buildBff } from '@audience-bridge/bff/server.ts'
 import type { ServiceToken, SessionRecord } from '@audience-bridge/bff/session/session.ts'
 import { readTickets, unseal } from '@audience-bridge/bff/session/ticket.ts'
 import { openSessionStore, readStoreKeys } from '@audience-bridge/bff/session-store.ts'
-import { loadUserAssertion } from '@audience-bridge/bff/tokens/assertion.ts'
 import { buildIdp } from '@audience-bridge/idp/server.ts'
 import { ensureSecretFile, readSecret } from '@audience-bridge/kit/secret.ts'
+import { clientProof } from './client-proof.ts'
 import { copyConfig, type Edits, editConfig, temporaryDirectory } from './config-copy.ts'
 import { readGatewayConfig, readIdpConfig } from './config-read.ts'
 import { filesIn, leaksIn } from './leaks.ts'
@@ -20,13 +20,7 @@ import { type RawAnswer, rawRequest } from './raw.ts'
 import { makeUsers, USERS } from './users.ts'
 import { type Credentials, Visitor } from './visitor.ts'
 
-const SECRET_FILES = [
-  'bff-server.secret',
-  'crud-service.secret',
-  'bff-store.key',
-  'admin.token',
-  'edge.secret',
-] as const
+const SECRET_FILES = ['crud-service.secret', 'bff-store.key', 'admin.token', 'edge.secret'] as const
 
 export interface GatewayOptions {
   edits?: Edits
@@ -135,11 +129,7 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
           throw new Error('the gateway of the tests is restarted instead')
         },
       },
-      assertion: await loadUserAssertion(
-        join(data, 'bff/user-assertion.key.json'),
-        config.publicUrl.origin,
-      ),
-      outbox: undefined,
+      openOutbox: undefined,
       consoleDirectory: undefined,
       clock: options.clock ?? (() => Math.floor(Date.now() / 1000)),
       log: captureLog(logs),
@@ -153,8 +143,10 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     // Clients in this process learn of the end of their connections before they go on.
     await new Promise(setImmediate)
   }
-  await Promise.all([startIdp(), startBff()])
   atEnd.push(stopBff, stopIdp)
+  for (const started of await Promise.allSettled([startIdp(), startBff()])) {
+    if (started.status === 'rejected') throw started.reason
+  }
 
   const heard: { where: string; text: string }[] = []
   const secrets = new Map<string, string>()
@@ -219,13 +211,15 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     }
   }
   const idpOrigin = `http://localhost:${base + 1}`
-  const askIdp = (endpoint: string, form: Record<string, string>) => {
-    const { clientId, clientSecret } = config.idp
-    const basic = Buffer.from(`${clientId}:${clientSecret}`).toString('base64')
+  const askIdp = async (endpoint: string, form: Record<string, string>) => {
+    const { settings } = config.bridge
+    const store = openSessionStore(settings.store, captureLog(logs))
+    const proof = await clientProof(store, readStoreKeys(settings.store), config)
+    await store.close()
     return fetch(`${idpOrigin}/api/oidc/${endpoint}`, {
       method: 'POST',
-      headers: { authorization: `Basic ${basic}` },
-      body: new URLSearchParams(form),
+      headers: proof.headers,
+      body: new URLSearchParams({ ...form, ...proof.form }),
     })
   }
   return {

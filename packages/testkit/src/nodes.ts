@@ -16,7 +16,7 @@ import { freePorts } from './ports.ts'
 import { makeUsers, USERS } from './users.ts'
 import { type Credentials, Visitor } from './visitor.ts'
 
-const SECRETS = ['bff-server.secret', 'crud-service.secret', 'bff-store.key', 'admin.token']
+const SECRETS = ['crud-service.secret', 'bff-store.key', 'admin.token']
 const START_MS = 120_000
 
 /** One of our apps as a real process. */

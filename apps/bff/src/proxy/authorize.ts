@@ -2,7 +2,7 @@ import type { TokenSeen } from '@audience-bridge/chain/observation.ts'
 import type { TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import { SILENT_LOGIN, wouldAskMore } from '../login/reauthorize.ts'
-import type { ProblemMore } from '../problems.ts'
+import { type ProblemMore, retryAfter } from '../problems.ts'
 import type { BindingVerdict, SessionBindings } from '../session/binding.ts'
 import { readCookie } from '../session/cookie.ts'
 import { csrfFault, requestOrigin } from '../session/csrf.ts'
@@ -201,12 +201,12 @@ export async function obtainToken(
     case 'token': {
       const userAssertion =
         requirement.mint === 'client_credentials'
-          ? await deps.assertion.sign(session.user, requirement.audience, deps.now())
+          ? await deps.assertion(session.user, requirement.audience, deps.now())
           : undefined
       return {
         kind: 'authorized',
         credentials: {
-          authorization: `Bearer ${outcome.token.token}`,
+          authorization: `${outcome.token.jkt === undefined ? 'Bearer' : 'DPoP'} ${outcome.token.token}`,
           userAssertion,
           token: outcome.token,
         },
@@ -230,10 +230,7 @@ export async function obtainToken(
       return refuse(
         'IDP_UNAVAILABLE',
         'the identity provider did not answer; the session is kept, try again',
-        {
-          service,
-          headers: { 'Retry-After': '5' },
-        },
+        { service, headers: retryAfter(outcome) },
       )
   }
 }
@@ -304,10 +301,7 @@ async function authorizeBearer(deps: AuthorizeDeps, exchange: Exchange): Promise
       return refuse(
         'IDP_UNAVAILABLE',
         'the keys of the identity provider could not be read; try again',
-        {
-          service,
-          headers: { 'Retry-After': '5' },
-        },
+        { service, headers: retryAfter() },
       )
     case 'refused':
       return refuse(

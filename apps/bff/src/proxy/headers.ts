@@ -112,6 +112,8 @@ export interface ForwardHead {
   correlationId: string
   /** The value of `Authorization`, when the route carries a token. */
   authorization: string | undefined
+  /** Proof of the key that the token is bound to (RFC 9449). */
+  dpop: string | undefined
   /** A JWT that names the user, on services that are called with a machine token. */
   userAssertion: string | undefined
 }
@@ -145,6 +147,7 @@ export function forwardHeaders(raw: readonly string[], forward: ForwardHead): st
   out.push('X-Forwarded-Host', forwardedHost ?? client.host)
   out.push('X-Correlation-ID', forward.correlationId)
   if (forward.authorization !== undefined) out.push('Authorization', forward.authorization)
+  if (forward.dpop !== undefined) out.push('DPoP', forward.dpop)
   if (forward.userAssertion !== undefined) out.push('X-User-Assertion', forward.userAssertion)
   return out
 }
@@ -210,7 +213,8 @@ export function returnHeaders(raw: readonly string[], back: ReturnHead): string[
     // What a backend says of the whole origin is the gateway's to say: HSTS, other ports, and a
     // service worker that would see every request of every page.
     if (ORIGIN_WIDE.has(lower) || lower === 'x-correlation-id') continue
-    if (lower === REQUIRED_SCOPE_HEADER) continue
+    // The nonce is for our proofs, the scope for our events.
+    if (lower === REQUIRED_SCOPE_HEADER || lower === 'dpop-nonce') continue
     if (lower === 'location' || lower === 'content-location') {
       const rewritten = back.location(value)
       if (rewritten !== undefined) out.push(name, rewritten)
@@ -232,3 +236,11 @@ export function returnHeaders(raw: readonly string[], back: ReturnHead): string[
 
 /** The directives by which a backend itself says whether shared caches may keep its answer. */
 const SHARING_SAID = /(^|,)\s*(private|no-store|public|s-maxage\s*=[^,]*)\s*(,|$)/i
+
+/** The first field of this name (lower case) in a raw list. */
+export function headerOf(raw: readonly string[], name: string): string | undefined {
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    if (raw[i]?.toLowerCase() === name) return raw[i + 1]
+  }
+  return undefined
+}

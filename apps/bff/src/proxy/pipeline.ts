@@ -14,20 +14,19 @@ import {
 } from './authorize.ts'
 import type { Callers } from './callers.ts'
 import type { Exchange } from './exchange.ts'
-import { forward, hasBody } from './forward.ts'
+import { type ForwardDeps, forward, hasBody } from './forward.ts'
 import type { Switched } from './handshake.ts'
 import { endWithSession } from './lasting.ts'
 import { rejectionBy, scopeChallenge } from './rejection.ts'
 import { sendProblem, sendResponse } from './reply.ts'
 import { switchProtocols, upgradeFault } from './upgrade.ts'
-import type { UpstreamAnswer, UpstreamResponse, Upstreams } from './upstream.ts'
+import type { UpstreamAnswer, UpstreamResponse } from './upstream.ts'
 
 /**
  * The way of a request that a route matched: session, CSRF, token, backend, and back. Each step
  * either goes on or refuses; what a backend answers is streamed, never held.
  */
-export interface PipelineDeps extends AuthorizeDeps {
-  upstreams: Upstreams
+export interface PipelineDeps extends AuthorizeDeps, ForwardDeps {
   callers: Callers
   /** How many WebSockets a caller may have: they last, and plain requests need their share. */
   socketCallers: Callers
@@ -64,7 +63,7 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
     if (!res.writableFinished) abort.abort()
   })
   const { credentials } = authorized
-  const answer = await forward(deps.upstreams, exchange, credentials, abort.signal)
+  const answer = await forward(deps, exchange, credentials, abort.signal)
   if (answer.kind === 'response' && answer.status === 401 && credentials.token !== undefined) {
     return tokenRejected(deps, exchange, credentials, answer, abort.signal)
   }
@@ -134,7 +133,7 @@ async function tokenRejected(
     first.body.on('error', () => {}).resume()
     const renewed = await orExcuse(deps, exchange, () => obtainToken(deps, exchange, token))
     if (renewed.kind === 'authorized') {
-      const second = await forward(deps.upstreams, exchange, renewed.credentials, signal)
+      const second = await forward(deps, exchange, renewed.credentials, signal)
       if (second.kind !== 'response' || second.status !== 401) return finish(deps, exchange, second)
       answer = second
     } else if (SPEAKS_FOR_ITSELF.has(renewed.code)) {

@@ -1,4 +1,5 @@
 import type { UpstreamSeen } from '@audience-bridge/chain/observation.ts'
+import { headerOf } from './headers.ts'
 import type { UpstreamResponse, Upstreams } from './upstream.ts'
 
 /** What a backend said when it refused our token; for logs and administrators, never the browser. */
@@ -88,11 +89,4 @@ export async function readMetadata(
   } catch {
     return {}
   }
-}
-
-function headerOf(raw: readonly string[], name: string): string | undefined {
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (raw[i]?.toLowerCase() === name) return raw[i + 1]
-  }
-  return undefined
 }

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { type BffConfig, hashToken } from '../config.ts'
 import { explainObservation } from '../explain/observe.ts'
 import { csrfFault, requestOrigin } from '../session/csrf.ts'
+import { keyRoutes } from './admin-keys.ts'
 import { adminSessionRoutes } from './admin-sessions.ts'
 import type { RouteDeps } from './deps.ts'
 import { findOwnSession } from './own-session.ts'
@@ -30,6 +31,7 @@ export async function adminRoutes(app: FastifyInstance, deps: RouteDeps): Promis
       await requireAdmin(deps, request)
     })
     addRoutes(admin, deps)
+    keyRoutes(admin, deps)
   })
 }
 

@@ -2,6 +2,7 @@ import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { FastifyInstance } from 'fastify'
 import { mintEagerly } from '../login/eager.ts'
 import { loginCookieTag } from '../login/logins.ts'
+import { retryAfter } from '../problems.ts'
 import { readCookie, writeCookie } from '../session/cookie.ts'
 import type { SessionLookup } from '../session/sessions.ts'
 import { userFrom } from '../tokens/user.ts'
@@ -85,9 +86,7 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       throw new ProblemError(
         'IDP_UNAVAILABLE',
         'the identity provider did not answer; begin again at /auth/login',
-        {
-          headers: { 'Retry-After': '5' },
-        },
+        { headers: retryAfter(answer) },
       )
     }
     if (answer.kind === 'refused') {

@@ -12,9 +12,10 @@ import type { SessionDirectory } from '../session/directory.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { SessionStore } from '../session/store.ts'
 import type { StoreKeys } from '../session/ticket.ts'
-import type { UserAssertion } from '../tokens/assertion.ts'
 import type { TokenBroker } from '../tokens/broker.ts'
-import type { Idp, IdpAway, IdpRefusal } from '../tokens/idp.ts'
+import type { Idp } from '../tokens/idp.ts'
+import type { IdpAway, IdpRefusal } from '../tokens/idp-answer.ts'
+import type { KeyRings } from '../tokens/key-rings.ts'
 import type { LogoutVerdict } from '../tokens/logout-token.ts'
 import type { Revocations } from '../tokens/revocations.ts'
 
@@ -24,14 +25,14 @@ export interface RouteDeps {
   sessions: Sessions
   directory: SessionDirectory
   bindings: SessionBindings
-  store: Pick<SessionStore, 'useOnce'>
+  store: Pick<SessionStore, 'useOnce' | 'ping'>
   storeKeys: StoreKeys
   logins: Logins
   broker: TokenBroker
   idp: () => Idp
   readLogoutToken: (token: string) => Promise<LogoutVerdict>
   revocations: Revocations
-  assertion: UserAssertion
+  keys: KeyRings
   clock: Clock
   log: Logger
   /** Work that outlives its response; awaited when the BFF stops. */

@@ -6,6 +6,7 @@ import type { BffConfig } from '../config.ts'
 import { LOGIN_SECONDS, loginCookieTag } from '../login/logins.ts'
 import { loginRequestOf } from '../login/reauthorize.ts'
 import { readReturnTo } from '../login/return-to.ts'
+import { retryAfter } from '../problems.ts'
 import { cookieNames, readCookie, writeCookie } from '../session/cookie.ts'
 import { noteIdpAnswer, type RouteDeps } from './deps.ts'
 
@@ -73,7 +74,7 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
         'IDP_UNAVAILABLE at login',
       )
       throw new ProblemError('IDP_UNAVAILABLE', 'the identity provider did not answer; try again', {
-        headers: { 'Retry-After': '5' },
+        headers: retryAfter(started),
       })
     }
     if (started.kind === 'refused') {

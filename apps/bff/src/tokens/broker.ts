@@ -6,7 +6,8 @@ import type { Sessions } from '../session/sessions.ts'
 import { renewalTime } from './ahead.ts'
 import { SingleFlight } from './flight.ts'
 import type { GrantKeeper } from './grant.ts'
-import type { Idp, IdpAnswer, IssuedToken } from './idp.ts'
+import type { Idp } from './idp.ts'
+import type { IdpAnswer, IdpAway, IssuedToken } from './idp-answer.ts'
 import type { Inspection } from './inspect.ts'
 import type { Leases } from './lease.ts'
 import { judgeToken } from './verify.ts'
@@ -16,7 +17,7 @@ export type TokenOutcome =
   | { kind: 'token'; token: ServiceToken; minted: boolean }
   | NoToken
   | { kind: 'session_ended'; reason: string }
-  | { kind: 'unavailable'; reason: string }
+  | IdpAway
 
 export interface NoToken {
   kind: 'none'
@@ -39,7 +40,13 @@ export interface TokenLimits {
   aheadSeconds: number
 }
 
-const SUBJECT_REFUSALS = new Set(['invalid_grant', 'invalid_request', 'invalid_token'])
+const SUBJECT_REFUSALS = new Set([
+  'invalid_grant',
+  'invalid_request',
+  'invalid_token',
+  // Its key was taken out of use.
+  'invalid_dpop_proof',
+])
 
 type MintObserver = (
   requirement: TokenRequirement,
@@ -61,6 +68,7 @@ export class TokenBroker {
   readonly #grants: GrantKeeper
   readonly #sessions: Sessions
   readonly #leases: Leases
+  readonly #knowsKey: (jkt: string) => boolean
   readonly #inspect: (session: Session, token: string) => Promise<Inspection>
   readonly #clock: Clock
   readonly #limits: () => TokenLimits
@@ -74,6 +82,8 @@ export class TokenBroker {
     sessions: Sessions
     leases: Leases
     inspect: (session: Session, token: string) => Promise<Inspection>
+    /** Whether this process holds the key of a token that is bound to it. */
+    knowsKey: (jkt: string) => boolean
     clock: Clock
     limits: () => TokenLimits
     /** Told of each mint, for counting. */
@@ -84,6 +94,7 @@ export class TokenBroker {
     this.#sessions = deps.sessions
     this.#leases = deps.leases
     this.#inspect = deps.inspect
+    this.#knowsKey = deps.knowsKey
     this.#clock = deps.clock
     this.#limits = deps.limits
     this.#minted = deps.minted
@@ -113,6 +124,7 @@ export class TokenBroker {
       requirement.audience,
       askedFor(requirement),
       requirement.mint,
+      requirement.dpop,
     ])
     const refusal = this.#refusals.get(session)?.get(key)
     if (refusal !== undefined && refusal.until > performance.now()) return refusal.outcome
@@ -155,6 +167,10 @@ export class TokenBroker {
       token.audience === requirement.audience &&
       token.asked === askedFor(requirement) &&
       token.mint === requirement.mint &&
+      // A token is no use without the key that it is bound to.
+      (token.jkt === undefined
+        ? !requirement.dpop
+        : requirement.dpop && this.#knowsKey(token.jkt)) &&
       this.#clock() < token.expiresAt - margin(token)
     )
   }
@@ -186,7 +202,10 @@ export class TokenBroker {
       }
     }
     const subject = requirement.mint === 'client_credentials' ? undefined : session.user.sub
-    const judgement = judgeToken(inspection.facts, requirement, subject, now - tolerance)
+    const judgement = judgeToken(inspection.facts, requirement, {
+      ...{ subject, now, toleranceSeconds: tolerance },
+      knowsKey: this.#knowsKey,
+    })
     if (judgement.kind === 'unfit') {
       const { code, found, expected } = judgement
       const unfit = code === 'AUDIENCE_MISMATCH' ? 'issued_audience_differs' : 'issued_token_unfit'
@@ -208,6 +227,7 @@ export class TokenBroker {
       scopes: [...inspection.facts.scopes],
       mint: requirement.mint,
       token,
+      ...(inspection.facts.jkt === undefined ? {} : { jkt: inspection.facts.jkt }),
       mintedAt: now,
       renewAt: renewalTime(now, expiresAt, aheadSeconds),
       expiresAt,
@@ -240,14 +260,14 @@ export class TokenBroker {
   }
 
   async #askOnce(session: Session, requirement: TokenRequirement, scope: string): Promise<Answer> {
-    const { audience } = requirement
+    const { audience, dpop } = requirement
     switch (requirement.mint) {
       case 'client_credentials':
-        return this.#idpOf(session).clientCredentials(audience, scope)
+        return this.#idpOf(session).clientCredentials(audience, scope, dpop)
       case 'token_exchange':
-        return this.#exchange(session, audience, scope)
+        return this.#exchange(session, requirement, scope)
       case 'refresh_resource':
-        return this.#grants.refreshForResource(session, audience, scope)
+        return this.#grants.refreshForResource(session, audience, scope, dpop)
       case 'login_token': {
         const grant = await this.#grants.fresh(session)
         if (grant.kind !== 'ok') return grant
@@ -264,17 +284,22 @@ export class TokenBroker {
     }
   }
 
-  async #exchange(session: Session, audience: string, scope: string): Promise<Answer> {
+  async #exchange(
+    session: Session,
+    { audience, dpop }: TokenRequirement,
+    scope: string,
+  ): Promise<Answer> {
     const grant = await this.#grants.fresh(session)
     if (grant.kind !== 'ok') return grant
-    const answer = await this.#idpOf(session).exchange(grant.value.accessToken, audience, scope)
+    const idp = this.#idpOf(session)
+    const answer = await idp.exchange(grant.value.accessToken, audience, scope, dpop)
     // The IdP does not take the subject token: an invalid one is `invalid_request` (RFC 8693 §2.2.2),
     // an ended login `invalid_grant` with ours. A refresh tells whether the grant is alive.
     const subjectRefused = answer.kind === 'refused' && SUBJECT_REFUSALS.has(answer.error)
     if (!subjectRefused) return answer
     const renewed = await this.#grants.renew(session, grant.value)
     return renewed.kind === 'ok'
-      ? this.#idpOf(session).exchange(renewed.value.accessToken, audience, scope)
+      ? idp.exchange(renewed.value.accessToken, audience, scope, dpop)
       : renewed
   }
 

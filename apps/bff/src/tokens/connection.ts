@@ -1,6 +1,9 @@
 import { BearerVerifiers } from './bearer.ts'
-import { Idp, type IdpSettings } from './idp.ts'
+import { Idp } from './idp.ts'
+import type { SigningRings } from './idp-auth.ts'
+import type { IdpObserver } from './idp-fetch.ts'
 import { createKeyReader } from './idp-keys.ts'
+import { IdpLink, type IdpSettings } from './idp-link.ts'
 import { createInspector, type Inspection } from './inspect.ts'
 import { createLogoutVerifier, type LogoutVerdict } from './logout-token.ts'
 
@@ -13,7 +16,11 @@ export interface IdpConnection {
 }
 
 /** Gives the connection for the settings of now; a new one only when they have changed. */
-export function followIdp(settingsOfNow: () => IdpSettings): () => IdpConnection {
+export function followIdp(
+  settingsOfNow: () => IdpSettings,
+  rings: SigningRings,
+  observer: IdpObserver,
+): () => IdpConnection {
   let known = ''
   let lastSettings: IdpSettings | undefined
   let connection: IdpConnection | undefined
@@ -24,12 +31,12 @@ export function followIdp(settingsOfNow: () => IdpSettings): () => IdpConnection
     const key = JSON.stringify(settings)
     if (connection === undefined || key !== known) {
       known = key
-      const idp = new Idp(settings)
+      const idp = new Idp(new IdpLink(settings, rings, observer))
       const readKeys = createKeyReader(idp)
       connection = {
         idp,
         inspect: createInspector(idp, readKeys),
-        bearers: new BearerVerifiers(settings),
+        bearers: new BearerVerifiers(idp),
         readLogoutToken: createLogoutVerifier(settings, readKeys),
       }
     }

@@ -2,7 +2,8 @@ import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { Grant, Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import { Queue } from './flight.ts'
-import type { Idp, IdpAnswer, IssuedToken } from './idp.ts'
+import type { Idp } from './idp.ts'
+import type { IdpAnswer, IssuedToken } from './idp-answer.ts'
 import type { LeaseOutcome, Leases } from './lease.ts'
 import { userFrom } from './user.ts'
 
@@ -57,11 +58,12 @@ export class GrantKeeper {
     session: Session,
     resource: string,
     scope: string,
+    bound: boolean,
   ): Promise<GrantAnswer<IssuedToken>> {
     return this.#alone(session, async () => {
       await this.#sessions.check(session)
       return this.#send(session, async (grant) => {
-        const answer = await this.#idpOf(session).refreshForResource(grant, resource, scope)
+        const answer = await this.#idpOf(session).refreshForResource(grant, resource, scope, bound)
         if (answer.kind !== 'ok') return answer
         const { issued, refreshToken } = answer.value
         const rotated = refreshToken !== undefined && refreshToken !== grant.refreshToken

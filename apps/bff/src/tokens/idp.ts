@@ -1,47 +1,19 @@
 import { randomBytes } from 'node:crypto'
+import { decodeJwt } from 'jose'
 import * as oidc from 'openid-client'
 import type { Grant } from '../session/session.ts'
+import { grantFrom, type IdpAnswer, type IssuedToken, issuedFrom } from './idp-answer.ts'
+import type { IdpLink, IdpSettings } from './idp-link.ts'
 
-/**
- * All of the BFF's talk with the IdP. Discovery is lazy and repeated until it succeeds, so that the
- * BFF starts and serves without an IdP. An answer of the IdP, also a refusal, is a value.
- */
-export interface IdpSettings {
-  issuer: string
-  clientId: string
-  clientSecret: string
-  authMethod: 'client_secret_basic' | 'client_secret_post'
-  timeoutSeconds: number
-  clockToleranceSeconds: number
-}
-
-/** The IdP said no: its words, for the log and for administrators. */
-export interface IdpRefusal {
-  kind: 'refused'
-  error: string
-  description: string | undefined
-}
-
-/** The IdP did not answer, or not with sense. */
-export interface IdpAway {
-  kind: 'unavailable'
-  reason: string
-}
-
-export type IdpAnswer<T> = { kind: 'ok'; value: T } | IdpRefusal | IdpAway
-
-/** What a token endpoint gave besides the token itself. */
-export interface IssuedToken {
-  token: string
-  expiresInSeconds: number | undefined
-  scope: string | undefined
-}
+/* All that the BFF asks of the IdP. An answer of the IdP, also a refusal, is a value. */
 
 /** What must come back with the callback for a login to be completed. */
 export interface LoginSecrets {
   state: string
   nonce: string
   codeVerifier: string
+  /** Thumbprint of the key that the code is bound to (RFC 9449 §10). */
+  jkt?: string
 }
 
 export interface SignedIn {
@@ -58,17 +30,23 @@ export interface Refreshed {
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token'
 
-export class Idp {
-  readonly settings: IdpSettings
-  #configuration: Promise<oidc.Configuration> | undefined
+const NO_PAR =
+  'it offers no pushed authorization requests (RFC 9126), and every login here begins with one'
 
-  constructor(settings: IdpSettings) {
-    this.settings = settings
+export class Idp {
+  readonly link: IdpLink
+
+  constructor(link: IdpLink) {
+    this.link = link
+  }
+
+  get settings(): IdpSettings {
+    return this.link.settings
   }
 
   /** The issuer's metadata (RFC 8414), once it could be read. */
   metadata(): Promise<IdpAnswer<oidc.ServerMetadata>> {
-    return this.#ask(async (configuration) => configuration.serverMetadata())
+    return this.link.ask(async (configuration) => configuration.serverMetadata())
   }
 
   /** Pushes an authorization request (RFC 9126) with PKCE S256 and gives where to send the browser. */
@@ -92,8 +70,20 @@ export class Idp {
       code_challenge_method: 'S256',
     })
     if (request.prompt !== undefined) parameters.set('prompt', request.prompt)
+    if (this.settings.dpop) {
+      // A code that is stolen on its way back is worthless without our key.
+      secrets.jkt = (await this.link.rings.dpop.signer()).kid
+      parameters.set('dpop_jkt', secrets.jkt)
+    }
     for (const resource of request.resources) parameters.append('resource', resource)
-    return this.#ask(async (configuration) => {
+    const metadata = await this.metadata()
+    if (metadata.kind !== 'ok') return metadata
+    // Always: parameters that pass through the browser can be read and changed there. No setting turns
+    // it off, so that nobody can.
+    if (metadata.value.pushed_authorization_request_endpoint === undefined) {
+      return { kind: 'refused', error: 'par_not_offered', description: NO_PAR }
+    }
+    return this.link.ask(async (configuration) => {
       // An IdP of ours gives the code's token to the one resource named, unless the login's own token,
       // which the other services' are exchanged for, is named beside it.
       const { login_resource: own } = configuration.serverMetadata()
@@ -107,13 +97,18 @@ export class Idp {
 
   /** Redeems the code; checks state, `iss` (RFC 9207), nonce and the ID token. */
   completeLogin(callback: URL, secrets: LoginSecrets, now: number): Promise<IdpAnswer<SignedIn>> {
-    return this.#ask(async (configuration) => {
-      const response = await oidc.authorizationCodeGrant(configuration, callback, {
+    return this.link.ask(async (configuration) => {
+      const bound =
+        secrets.jkt === undefined
+          ? undefined
+          : this.link.dpopBy(configuration, await this.link.rings.dpop.find(secrets.jkt))
+      const checks = {
         expectedState: secrets.state,
         expectedNonce: secrets.nonce,
         pkceCodeVerifier: secrets.codeVerifier,
         idTokenExpected: true,
-      })
+      }
+      const response = await oidc.authorizationCodeGrant(configuration, callback, checks, {}, bound)
       return {
         grant: grantFrom(response, undefined, now),
         claims: { ...response.claims() },
@@ -123,8 +118,13 @@ export class Idp {
 
   /** Renews the login's own token; the IdP may rotate the refresh token. */
   refresh(grant: Grant, now: number): Promise<IdpAnswer<Refreshed>> {
-    return this.#ask(async (configuration) => {
-      const response = await oidc.refreshTokenGrant(configuration, grant.refreshToken ?? '')
+    return this.link.ask(async (configuration) => {
+      const response = await oidc.refreshTokenGrant(
+        configuration,
+        grant.refreshToken ?? '',
+        {},
+        await this.link.dpop(configuration, this.settings.dpop),
+      )
       const claims = response.claims()
       return {
         grant: grantFrom(response, grant, now),
@@ -138,22 +138,33 @@ export class Idp {
     grant: Grant,
     resource: string,
     scope: string,
+    bound = false,
   ): Promise<IdpAnswer<{ issued: IssuedToken; refreshToken: string | undefined }>> {
-    return this.#ask(async (configuration) => {
+    return this.link.ask(async (configuration) => {
       const parameters: Record<string, string> = { resource }
       if (scope !== '') parameters.scope = scope
       const response = await oidc.refreshTokenGrant(
         configuration,
         grant.refreshToken ?? '',
         parameters,
+        await this.link.dpop(configuration, bound),
       )
       return { issued: issuedFrom(response), refreshToken: response.refresh_token }
     })
   }
 
-  /** RFC 8693 with `audience`: `empowernow` is no URI, so `resource` would not do. */
-  exchange(subjectToken: string, audience: string, scope: string): Promise<IdpAnswer<IssuedToken>> {
-    return this.#ask(async (configuration) => {
+  /**
+   * RFC 8693 with `audience`: `empowernow` is no URI, so `resource` would not do.
+   *
+   * @param bound asks for a token that is bound to our key (RFC 9449).
+   */
+  exchange(
+    subjectToken: string,
+    audience: string,
+    scope: string,
+    bound = false,
+  ): Promise<IdpAnswer<IssuedToken>> {
+    return this.link.ask(async (configuration) => {
       const parameters: Record<string, string> = {
         subject_token: subjectToken,
         subject_token_type: ACCESS_TOKEN,
@@ -161,33 +172,45 @@ export class Idp {
         audience,
       }
       if (scope !== '') parameters.scope = scope
-      return issuedFrom(await oidc.genericGrantRequest(configuration, EXCHANGE, parameters))
+      // A bound login token is exchanged with a proof by its own key alone, which may be an old one.
+      const jkt = bound ? thumbprintIn(subjectToken) : undefined
+      const own = jkt === undefined ? undefined : await this.link.rings.dpop.find(jkt)
+      const dpop =
+        own === undefined
+          ? await this.link.dpop(configuration, bound)
+          : this.link.dpopBy(configuration, own)
+      return issuedFrom(await oidc.genericGrantRequest(configuration, EXCHANGE, parameters, dpop))
     })
   }
 
-  clientCredentials(audience: string, scope: string): Promise<IdpAnswer<IssuedToken>> {
-    return this.#ask(async (configuration) => {
+  clientCredentials(
+    audience: string,
+    scope: string,
+    bound = false,
+  ): Promise<IdpAnswer<IssuedToken>> {
+    return this.link.ask(async (configuration) => {
       const parameters: Record<string, string> = URL.canParse(audience)
         ? { resource: audience }
         : { audience }
       if (scope !== '') parameters.scope = scope
-      return issuedFrom(await oidc.clientCredentialsGrant(configuration, parameters))
+      const dpop = await this.link.dpop(configuration, bound)
+      return issuedFrom(await oidc.clientCredentialsGrant(configuration, parameters, dpop))
     })
   }
 
   /** RFC 7662; for access tokens that are not JWTs. */
   introspect(token: string): Promise<IdpAnswer<oidc.IntrospectionResponse>> {
-    return this.#ask((configuration) => oidc.tokenIntrospection(configuration, token))
+    return this.link.ask((configuration) => oidc.tokenIntrospection(configuration, token))
   }
 
   /** RFC 7009. */
   revoke(token: string): Promise<IdpAnswer<void>> {
-    return this.#ask((configuration) => oidc.tokenRevocation(configuration, token))
+    return this.link.ask((configuration) => oidc.tokenRevocation(configuration, token))
   }
 
   /** RP-initiated logout; undefined when the IdP has none. */
   async endSessionUrl(idToken: string, returnTo: string): Promise<IdpAnswer<string | undefined>> {
-    return this.#ask(async (configuration) => {
+    return this.link.ask(async (configuration) => {
       if (configuration.serverMetadata().end_session_endpoint === undefined) return undefined
       return oidc.buildEndSessionUrl(configuration, {
         id_token_hint: idToken,
@@ -195,121 +218,14 @@ export class Idp {
       }).href
     })
   }
-
-  #discover(): Promise<oidc.Configuration> {
-    const { settings } = this
-    const issuer = new URL(settings.issuer)
-    const authenticate =
-      settings.authMethod === 'client_secret_post'
-        ? oidc.ClientSecretPost(settings.clientSecret)
-        : oidc.ClientSecretBasic(settings.clientSecret)
-    return oidc
-      .discovery(
-        issuer,
-        settings.clientId,
-        {
-          client_secret: settings.clientSecret,
-          [oidc.clockTolerance]: settings.clockToleranceSeconds,
-        },
-        authenticate,
-        {
-          timeout: settings.timeoutSeconds,
-          // Tokens in the clear are for one's own machine alone; the settings refuse other http issuers.
-          execute: issuer.protocol === 'http:' ? [oidc.allowInsecureRequests] : [],
-        },
-      )
-      .then((configuration) => {
-        configuration.timeout = settings.timeoutSeconds
-        return configuration
-      })
-  }
-
-  async #ask<T>(
-    question: (configuration: oidc.Configuration) => Promise<T>,
-  ): Promise<IdpAnswer<T>> {
-    try {
-      this.#configuration ??= this.#discover()
-      let configuration: oidc.Configuration
-      try {
-        configuration = await this.#configuration
-      } catch (cause) {
-        this.#configuration = undefined
-        return { kind: 'unavailable', reason: `discovery failed: ${reasonOf(cause)}` }
-      }
-      return { kind: 'ok', value: await question(configuration) }
-    } catch (cause) {
-      return answerFrom(cause)
-    }
-  }
 }
 
-/** Tells a refusal from an absence by the response that came, if one came. */
-function answerFrom(cause: unknown): IdpRefusal | IdpAway {
-  if (cause instanceof oidc.ResponseBodyError && cause.status < 500) {
-    return { kind: 'refused', error: cause.error, description: cause.error_description }
-  }
-  if (cause instanceof oidc.AuthorizationResponseError) {
-    return { kind: 'refused', error: cause.error, description: cause.error_description }
-  }
-  if (cause instanceof oidc.WWWAuthenticateChallengeError && cause.status < 500) {
-    const parameters = cause.cause[0]?.parameters
-    return {
-      kind: 'refused',
-      error: parameters?.error ?? `HTTP ${cause.status}`,
-      description: parameters?.error_description,
-    }
-  }
-  // A response that fails validation (nonce, iss, ID token) is a refusal on our side.
-  if (cause instanceof oidc.ClientError && !isNetworkFailure(cause)) {
-    return { kind: 'refused', error: cause.code ?? 'invalid_response', description: cause.message }
-  }
-  return { kind: 'unavailable', reason: reasonOf(cause) }
-}
-
-function isNetworkFailure(error: oidc.ClientError): boolean {
-  if (error.code === 'OAUTH_TIMEOUT' || error.code === 'OAUTH_ABORT') return true
-  const response = error.cause
-  return response instanceof Response
-    ? response.status >= 500
-    : error.code === 'OAUTH_RESPONSE_IS_NOT_CONFORM'
-}
-
-/** The deepest message of a failure: `fetch failed` says nothing, its cause does. */
-function reasonOf(cause: unknown): string {
-  let message = 'unknown failure'
-  for (let at = cause, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    if (at.message !== '') message = at.message
-    else if ('code' in at && typeof at.code === 'string') message = at.code
-  }
-  return message
-}
-
-type TokenResponse = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
-
-/** A provider that does not rotate or does not repeat a value leaves the earlier one in force. */
-function grantFrom(response: TokenResponse, earlier: Grant | undefined, now: number): Grant {
-  const scopes = response.scope?.split(' ') ?? earlier?.scopes ?? []
-  return {
-    accessToken: response.access_token,
-    accessExpiresAt: now + (response.expiresIn() ?? 300),
-    refreshToken: response.refresh_token ?? earlier?.refreshToken,
-    refreshExpiresAt: refreshEnd(response, earlier, now),
-    idToken: response.id_token ?? earlier?.idToken ?? '',
-    scopes,
-  }
-}
-
-/** No standard names it; `refresh_expires_in` is Keycloak's, the other everybody else's. */
-function refreshEnd(response: TokenResponse, earlier: Grant | undefined, now: number) {
-  const seconds = response.refresh_token_expires_in ?? response.refresh_expires_in
-  if (typeof seconds === 'number' && seconds > 0) return now + seconds
-  return response.refresh_token === undefined ? earlier?.refreshExpiresAt : undefined
-}
-
-function issuedFrom(response: TokenResponse): IssuedToken {
-  return {
-    token: response.access_token,
-    expiresInSeconds: response.expiresIn(),
-    scope: response.scope,
+/** The key that a JWT says to be bound to; the IdP checks it. */
+function thumbprintIn(token: string): string | undefined {
+  try {
+    const { cnf } = decodeJwt<{ cnf?: { jkt?: unknown } }>(token)
+    return typeof cnf?.jkt === 'string' ? cnf.jkt : undefined
+  } catch {
+    return undefined
   }
 }

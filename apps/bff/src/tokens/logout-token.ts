@@ -1,6 +1,6 @@
 import { type JWTPayload, type JWTVerifyResult, jwtVerify } from 'jose'
-import type { IdpSettings } from './idp.ts'
 import { blameOf, type IdpKeys, SIGNING_ALGORITHMS } from './idp-keys.ts'
+import type { IdpSettings } from './idp-link.ts'
 
 /** Whom the IdP has signed out. */
 export interface LogoutOrder {

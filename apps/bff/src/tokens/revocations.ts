@@ -1,5 +1,6 @@
 import type { Logger } from '@audience-bridge/kit/log.ts'
-import type { Idp, IdpAnswer } from './idp.ts'
+import type { Idp } from './idp.ts'
+import type { IdpAnswer } from './idp-answer.ts'
 
 /** So many revocations are under way at once: signing thousands out must not become a flood. */
 const LANES = 8

@@ -14,13 +14,7 @@ export interface DataPlaces {
 }
 
 /** Secrets that are made at the first start and kept. */
-const SECRETS = [
-  'bff-server.secret',
-  'crud-service.secret',
-  'demo-generator.secret',
-  'bff-store.key',
-  'admin.token',
-]
+const SECRETS = ['crud-service.secret', 'demo-generator.secret', 'bff-store.key', 'admin.token']
 
 /** Makes the data directory and its secrets; what is there stays. */
 export function prepareData(directory: string): DataPlaces {
