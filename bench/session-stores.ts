@@ -16,8 +16,10 @@ import { again } from './turns.ts'
 
 const key = randomBytes(32)
 const storeKeys = { current: key, all: [key] }
+/** So long that nothing ends for it while this runs. */
+export const IDLE_SECONDS = 28_800
 export const clock = () => Math.floor(Date.now() / 1000)
-const limits = () => ({ idleSeconds: 1800, absoluteSeconds: 28_800 })
+const limits = () => ({ idleSeconds: IDLE_SECONDS, absoluteSeconds: 28_800 })
 /** Nothing can be had from memory. */
 export const newSessions = (store: SessionStore) =>
   new Sessions({

@@ -7,6 +7,7 @@ import { sweepExpired } from '@audience-bridge/bff/session/sweep.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
 import {
   clock,
+  IDLE_SECONDS,
   newLogin,
   newSessions,
   redisSubject,
@@ -90,7 +91,7 @@ async function compare(name: string, few: Subject, many: Subject) {
     sessions.close()
     return BATCH / took
   })
-  progress(`${name}: logins are measured`)
+  progress(`${name}: logins ${JSON.stringify(ratesOf(login))}`)
   const cookies = new Map<SessionStore, string[]>()
   for (const store of [small, large]) {
     const sessions = newSessions(store)
@@ -112,7 +113,7 @@ async function compare(name: string, few: Subject, many: Subject) {
     sessions.close()
     return took
   })
-  progress(`${name}: lookups are measured`)
+  progress(`${name}: lookups ${JSON.stringify(lookup)}`)
   const ids = await sampleIds(large, small)
   const token = randomBytes(1100)
   const mint = await inTurns(small, large, BATCHES, async (store, turn) => {
@@ -129,6 +130,7 @@ async function compare(name: string, few: Subject, many: Subject) {
     )
     return BATCH / took
   })
+  progress(`${name}: mints ${JSON.stringify(ratesOf(mint))}`)
   const count_ms = await again(() => timed(() => large.countSessions()))
   const expiry = await expire(name, many, (at) => fill(many, EXPIRING, at))
 
@@ -187,7 +189,7 @@ async function expire(
 }
 
 async function sweepAll(store: SessionStore): Promise<void> {
-  while (!(await sweepExpired(store, clock(), 1800))) {}
+  while (!(await sweepExpired(store, clock(), IDLE_SECONDS))) {}
 }
 
 interface Waits {
