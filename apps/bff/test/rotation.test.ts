@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { EventReader } from '@audience-bridge/testkit/event-stream.ts'
 import type { Gateway } from '@audience-bridge/testkit/gateway.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
 import { freezeTime } from '@audience-bridge/testkit/time.ts'
@@ -26,6 +27,8 @@ test('a session whose user is given another role gets a new id, and the old one 
   assert.ok(before.authenticated)
   assert.deepEqual(before.user.roles, ['member'])
 
+  const events = new EventReader(await who.fetch('/api/auth/events'))
+
   giveRole(gateway, 'admin')
   await gateway.restartIdp()
   // The refresh tells: the login's own token has ended.
@@ -38,6 +41,13 @@ test('a session whose user is given another role gets a new id, and the old one 
   assert.notEqual(who.cookie, stolen)
   assert.notEqual(after.csrf_token, before.csrf_token)
   assert.equal(after.expires_at, before.expires_at, 'the hard limit stays')
+
+  // A page that listens is told to come again, not that its session has ended.
+  await events.next('reconnect')
+  await events.ended
+  assert.ok(events.events.every(({ name }) => name !== 'ended'))
+  const again = new EventReader(await who.fetch('/api/auth/events'))
+  assert.deepEqual((await again.next('session')).user, after.user)
 
   // Calls under way still end well; ten seconds later the old id is worthless.
   const replay = () => gateway.visitor().fetch(PATHS.analytics, { headers: { cookie: stolen } })

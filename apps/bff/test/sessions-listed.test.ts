@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { openCard } from '@audience-bridge/bff/session/card.ts'
+import { storeKeysFrom } from '@audience-bridge/bff/session/ticket.ts'
+import { openSessionStore } from '@audience-bridge/bff/session-store.ts'
 import { adminSessions, endedSessions, ownSessions } from '@audience-bridge/contracts/session.ts'
+import { readSecret } from '@audience-bridge/kit/secret.ts'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
+import { captureLog } from '@audience-bridge/testkit/log.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
 import { USERS } from '@audience-bridge/testkit/users.ts'
 import type { Visitor } from '@audience-bridge/testkit/visitor.ts'
@@ -150,6 +155,31 @@ test('sessions are listed and ended', async (t) => {
     assert.equal((await listed('?user=user-ben')).count, 0)
     for (const token of tokens) await until('the revocation', () => isRevoked(token))
   })
+
+  await t.test(
+    'a thief of the store and its key reads who is signed in, and no token of use',
+    async () => {
+      const who = await gateway.signedIn(USERS.admin)
+      assert.equal((await who.fetch('/api/v1/analytics/workflows')).status, 200)
+      const opened = await gateway.openSession(who)
+      assert.ok(opened && opened.tokens.size > 0)
+      const { settings } = gateway.config().bridge
+      const keys = storeKeysFrom([readSecret(settings.store.key)])
+      const store = openSessionStore(settings.store, captureLog([]))
+      t.after(() => store.close())
+      const { sessions } = await store.listSessions('all', { limit: 500 })
+      const cards = sessions.map((listed) => openCard(listed, keys)?.card)
+      assert.ok(cards.some((card) => card?.refresh_token === opened.grant.refresh_token))
+      const text = JSON.stringify(cards)
+      const secrets = [opened.grant.access_token, opened.grant.id_token, who.cookie.split('=')[1]]
+      for (const secret of [...secrets, ...[...opened.tokens.values()].map(({ token }) => token)]) {
+        assert.ok(secret && secret.length > 40 && !text.includes(secret))
+      }
+      // And whoever has another key, or none, reads nothing.
+      const other = storeKeysFrom(['x'.repeat(32)])
+      assert.ok(sessions.every((listed) => openCard(listed, other) === undefined))
+    },
+  )
 
   await t.test('signing out everywhere', async (t) => {
     await t.test('ends all sessions of the user and their grants', async () => {

@@ -183,7 +183,6 @@ function given<K extends string, T>(key: K, value: T | undefined): Record<K, T> 
  * - `grant_ended`: the IdP refused to renew it
  * - `idp_logout`: the IdP said so (back-channel or front-channel)
  * - `admin`: an administrator ended it
- * - `binding`: it was used from where it cannot be
  */
 export type SessionEnd =
   | 'logout'
@@ -195,7 +194,6 @@ export type SessionEnd =
   | 'grant_ended'
   | 'idp_logout'
   | 'admin'
-  | 'binding'
 
 /** Whether a session has passed a limit, and which. */
 export function limitPassed(
