@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { type Edit, inOrder, replace } from '@audience-bridge/testkit/config-copy.ts'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { type AppProcess, startNodes } from '@audience-bridge/testkit/nodes.ts'
+import { VISITOR_AGENT } from '@audience-bridge/testkit/raw.ts'
 import { startRedis, withRedis } from '@audience-bridge/testkit/redis.ts'
 import type { Visitor } from '@audience-bridge/testkit/visitor.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
@@ -46,7 +47,9 @@ async function startWorld(t: TestContext, count: number, settings: Edit = (text)
   const openSocket = (node: AppProcess, who: Visitor) =>
     openWebSocket(new URL('/api/ws/x', node.origin), { cookie: who.cookie, origin: who.bff })
   const openStream = async (node: AppProcess, who: Visitor) => {
-    const req = get(new URL('/api/stream/events', node.origin), { headers: { cookie: who.cookie } })
+    const req = get(new URL('/api/stream/events', node.origin), {
+      headers: { cookie: who.cookie, 'user-agent': VISITOR_AGENT },
+    })
     req.on('error', () => {})
     const [res] = (await once(req, 'response')) as [IncomingMessage]
     assert.equal(res.statusCode, 200)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { inOrder, replace } from '@audience-bridge/testkit/config-copy.ts'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
+import { VISITOR_AGENT } from '@audience-bridge/testkit/raw.ts'
 import { freezeTime } from '@audience-bridge/testkit/time.ts'
 import type { Visitor } from '@audience-bridge/testkit/visitor.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
@@ -38,7 +39,9 @@ async function startChannels(t: TestContext) {
   const { gateway } = sockets
   /** An answer that is under way: what came of it, and how it ended. */
   const download = async (who: Visitor, path: string) => {
-    const req = get(new URL(path, gateway.bff), { headers: { cookie: who.cookie } })
+    const req = get(new URL(path, gateway.bff), {
+      headers: { cookie: who.cookie, 'user-agent': VISITOR_AGENT },
+    })
     req.on('error', () => {})
     const [res] = (await once(req, 'response')) as [IncomingMessage]
     let bytes = 0

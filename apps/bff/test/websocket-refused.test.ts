@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import { replace } from '@audience-bridge/testkit/config-copy.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
+import { VISITOR_AGENT } from '@audience-bridge/testkit/raw.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
 import { acceptKey } from '@audience-bridge/testkit/websocket.ts'
 import { startSockets } from './websocket-world.ts'
@@ -291,7 +292,8 @@ test('a backend that does not agree', async (t) => {
     const { hostname, port, host } = new URL(gateway.bff)
     const cookie = handshakeHead().find(([name]) => name === 'Cookie')?.[1]
     const lines = handshakeHead().map(([name, value]) => `${name}: ${value}`)
-    const plain = `GET /api/ws/slow HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\n\r\n`
+    const agent = `User-Agent: ${VISITOR_AGENT}\r\n`
+    const plain = `GET /api/ws/slow HTTP/1.1\r\nHost: ${host}\r\n${agent}Cookie: ${cookie}\r\n\r\n`
     const upgrade = ['GET /api/ws/x HTTP/1.1', `Host: ${host}`, ...lines, '', ''].join('\r\n')
     const socket = connect(Number(port), hostname, () => socket.write(plain))
     socket.on('error', () => {})

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import type { Edit } from '@audience-bridge/testkit/config-copy.ts'
 import { type GatewayOptions, startGateway } from '@audience-bridge/testkit/gateway.ts'
+import { VISITOR_AGENT } from '@audience-bridge/testkit/raw.ts'
 import { startWebSocketEcho } from '@audience-bridge/testkit/websocket.ts'
 import { type OpenedSocket, openWebSocket } from '@audience-bridge/testkit/websocket-client.ts'
 
@@ -46,6 +47,7 @@ export async function startSockets(t: TestContext, options: GatewayOptions = {})
       'Sec-WebSocket-Version': '13',
       'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
       Origin: gateway.bff,
+      'User-Agent': VISITOR_AGENT,
       Cookie: visitor.cookie,
       ...more,
     }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
