@@ -41,6 +41,8 @@ async function callJson<T>(
   path: string,
   signal: AbortSignal | undefined,
 ): Promise<T> {
+  // The session ends before the page goes: what it still asked would only be refused.
+  await leaving
   const timeout = AbortSignal.timeout(TIMEOUT_MS)
   let status: number
   let body: unknown
@@ -73,11 +75,18 @@ export function login(): void {
   client.login()
 }
 
+/** Resolves should the page stay after all; undefined unless it is signing out. */
+let leaving: Promise<void> | undefined
+
 /** Ends the session here and follows to where the IdP's own session ends. */
 export async function logout(): Promise<void> {
+  const stays = Promise.withResolvers<void>()
+  leaving = stays.promise
   try {
     await client.logout()
   } catch (cause) {
+    leaving = undefined
+    stays.resolve()
     throw problemFrom(cause, false)
   }
 }
