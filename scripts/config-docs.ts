@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { analyticsSettingsSchema } from '@audience-bridge/chain/analytics-settings.ts'
+import { bffIdpsSchema } from '@audience-bridge/chain/bff-idps.ts'
 import { bffRoutesSchema } from '@audience-bridge/chain/bff-routes.ts'
 import { bffSettingsSchema } from '@audience-bridge/chain/bff-settings.ts'
 import { crudSettingsSchema } from '@audience-bridge/chain/crud-settings.ts'
@@ -23,6 +24,7 @@ const SOURCES = join(ROOT, 'packages/chain/src')
 const FILES = [
   ['BFF/config/routes.yaml', 'bff-routes.ts', 'bffRoutesSchema', bffRoutesSchema],
   ['BFF/config/settings.yaml', 'bff-settings.ts', 'bffSettingsSchema', bffSettingsSchema],
+  ['BFF/config/idps.yaml', 'bff-idps.ts', 'bffIdpsSchema', bffIdpsSchema],
   ['IdP/config/settings.yaml', 'idp-settings.ts', 'idpSettingsSchema', idpSettingsSchema],
   ['IdP/config/clients.yaml', 'idp-clients.ts', 'idpClientsSchema', idpClientsSchema],
   [

@@ -28,7 +28,10 @@ export interface FaultWorld {
 export const ECHO_AUDIENCE = 'https://echo.example'
 
 const EDITS: Record<
-  Exclude<ConfigFile, 'Analytics/config/settings.yaml' | 'CRUD/config/settings.yaml'>,
+  Extract<
+    ConfigFile,
+    `BFF/config/${'routes' | 'settings'}.yaml` | `IdP/config/${'settings' | 'clients'}.yaml`
+  >,
   (text: string) => string
 > = {
   'BFF/config/routes.yaml': inOrder(

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { bindingSchema } from './bff-binding.ts'
 import { bffEdgeSchema } from './bff-edge.ts'
+import { bffFrontendsSchema, cookieKeys } from './bff-frontends.ts'
 import { bffStoreSchema } from './bff-store.ts'
 import { addressBlocks, httpUrl, listenSchema, notYet, scopeText, scopeToken } from './schema.ts'
 
@@ -118,17 +119,7 @@ export const bffSettingsSchema = z.strictObject({
   /** Deprecated (V1): audience and scopes of a service in one entry. */
   service_tokens: serviceTokensSchema.optional(),
   session: z.strictObject({
-    /** Default: `__Host-bff_session`, or `bff_session` when a cookie domain is set. */
-    cookie_name: z
-      .string()
-      .regex(/^[A-Za-z0-9_-]+$/, 'letters, digits, "_" and "-"')
-      .optional(),
-    /** Added to every cookie name: two BFFs on one host name need two names. */
-    cookie_suffix: z
-      .union([z.string().regex(/^[A-Za-z0-9_-]+$/), z.int().transform(String)])
-      .optional(),
-    /** Shares the session cookie with the hosts below this domain, and gives up `__Host-`. */
-    cookie_domain: z.string().min(1).optional(),
+    ...cookieKeys,
     /** Ends a session after this many seconds without a request. */
     idle_seconds: z.int().min(60).default(1800),
     /** Ends a session this many seconds after the login. */
@@ -143,9 +134,12 @@ export const bffSettingsSchema = z.strictObject({
     .strictObject({
       /** Origins of other hosts that may call with credentials. */
       allow_origins: z.array(httpUrl).default([]),
-      dev_origins: notYet('cors.dev_origins'),
+      /** Origins of development servers that may call every frontend; only while all of them are on localhost. */
+      dev_origins: z.array(httpUrl).default([]),
     })
-    .default({ allow_origins: [] }),
+    .default({ allow_origins: [], dev_origins: [] }),
+  /** Frontends besides the one of `server.public_url`, by name: each with a host, cookies and a login of its own. */
+  frontends: bffFrontendsSchema.default({}),
   /** Where access and decision events go; absent: nowhere. */
   events: z
     .strictObject({

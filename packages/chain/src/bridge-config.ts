@@ -1,10 +1,13 @@
 import { type BackendSettings, backendSettingsSchema } from './backend-settings.ts'
+import { type BffIdps, bffIdpsSchema } from './bff-idps.ts'
 import { type BffRoutes, bffRoutesSchema } from './bff-routes.ts'
 import { type BffSettings, bffSettingsSchema } from './bff-settings.ts'
 import { type IdpIndex, indexIdp } from './bridge-index.ts'
 import { type ConfigDocument, type KeyPath, readDocument, type SourceFile } from './document.ts'
 import type { Fault, Place } from './fault.ts'
+import { frontendFaults } from './frontend-faults.ts'
 import { type IdpClients, idpClientsSchema } from './idp-clients.ts'
+import { idpFaults } from './idp-faults.ts'
 import { type IdpSettings, idpSettingsSchema } from './idp-settings.ts'
 import { nearest } from './nearest.ts'
 import { compileRoutes } from './route-compile.ts'
@@ -16,6 +19,8 @@ import type { Environment } from './variables.ts'
 export interface BridgeSources {
   routes: SourceFile
   settings: SourceFile
+  /** The identity providers besides that of the settings; absent: there are none. */
+  idps?: SourceFile
   idp?: { settings: SourceFile; clients: SourceFile }
   /** Each backend's own settings, by service. */
   backends?: Readonly<Record<string, SourceFile>>
@@ -25,6 +30,7 @@ export interface BridgeSources {
 export type ConfigFile =
   | 'routes'
   | 'settings'
+  | 'idps'
   | 'idp_settings'
   | 'idp_clients'
   | `backend ${string}`
@@ -33,6 +39,8 @@ export type ConfigFile =
 export interface BridgeConfig {
   routes: BffRoutes
   settings: BffSettings
+  /** The entries of idps.yaml. */
+  idps: BffIdps['idps']
   idp: { settings: IdpSettings; clients: IdpClients } | undefined
   idpIndex: IdpIndex | undefined
   /** By service; only what could be read. */
@@ -59,6 +67,7 @@ export function readBridgeConfig(
 ): { config: BridgeConfig | undefined; faults: Fault[] } {
   const routes = readDocument(sources.routes, bffRoutesSchema, env)
   const settings = readDocument(sources.settings, bffSettingsSchema, env)
+  const idps = sources.idps && readDocument(sources.idps, bffIdpsSchema, env)
   const idpSettings = sources.idp && readDocument(sources.idp.settings, idpSettingsSchema, env)
   const idpClients = sources.idp && readDocument(sources.idp.clients, idpClientsSchema, env)
   const backends = Object.entries(sources.backends ?? {}).map(
@@ -69,8 +78,14 @@ export function readBridgeConfig(
   const own = [
     ...routes.faults,
     ...settings.faults,
+    ...(idps?.faults ?? []),
     ...(compiled?.faults ?? []),
     ...(settings.value === undefined ? [] : settingsFaults(settings.value, settings)),
+    ...(idps?.value === undefined ? [] : idpFaults(idps.value, idps, settings.value)),
+    // Which IdPs there are is not known while their file cannot be read.
+    ...(settings.value === undefined || (idps !== undefined && idps.value === undefined)
+      ? []
+      : frontendFaults(settings.value, settings, idps?.value?.idps ?? [])),
   ]
   const faults = [
     ...own,
@@ -89,6 +104,7 @@ export function readBridgeConfig(
   const documents = new Map<ConfigFile, ConfigDocument<unknown> | undefined>([
     ['routes', routes],
     ['settings', settings],
+    ['idps', idps],
     ['idp_settings', idpSettings],
     ['idp_clients', idpClients],
     ...backends.map(([service, document]) => [`backend ${service}`, document] as const),
@@ -97,6 +113,7 @@ export function readBridgeConfig(
     config: {
       routes: routes.value,
       settings: settings.value,
+      idps: idps?.value?.idps ?? [],
       idp,
       idpIndex: idp && indexIdp(settings.value, idp),
       backends: Object.fromEntries(

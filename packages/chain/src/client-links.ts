@@ -1,5 +1,6 @@
 import type { ClientAuthMethod } from './bff-settings.ts'
 import type { BridgeConfig } from './bridge-config.ts'
+import { type FrontendSettings, frontendsOf } from './frontends.ts'
 import {
   bridgedToken,
   broken,
@@ -100,25 +101,41 @@ export const judgeRedirectUri: Judge = (config, { route }) => {
   const { idpIndex: idp } = config
   if (route.auth !== 'session') return unknown(link, NO_TOKEN)
   if (idp?.client === undefined) return unknown(link, idp === undefined ? NO_IDP_FILES : EARLIER)
-  const uri = new URL('/auth/callback', config.settings.server.public_url).href
-  if (idp.redirectUris.has(uri)) return holds(link, `the IdP sends browsers back to ${uri}`)
+  const frontends = ofOurIdp(config)
+  const missing = frontends.filter((frontend) => !idp.redirectUris.has(callbackOf(frontend)))
+  const [first] = missing
+  if (first === undefined) {
+    const uris = frontends.map(callbackOf)
+    return holds(link, `the IdP sends browsers back to ${listOf(uris)}`)
+  }
   const path = [config.settings.auth.client_id, 'redirect_uris']
-  const near = nearest(uri, idp.redirectUris)
+  const uris = missing.map(callbackOf)
+  const near = nearest(callbackOf(first), idp.redirectUris)
   return broken(config, link, 'redirect_uri_missing', ['idp_clients', path], {
-    found: `${path.join('.')} without "${uri}"${near === undefined ? '' : ` (there is "${near}")`}`,
-    expected: 'server.public_url with /auth/callback, exactly',
-    mend: `add "${uri}" to ${path.join('.')}`,
-    patch: patchOf(config, 'idp_clients', [
-      { op: 'append', path, value: callbackText(config, uri) },
-    ]),
+    found: `${path.join('.')} without ${quote(uris)}${near === undefined ? '' : ` (there is "${near}")`}`,
+    expected: `${listOf(missing.map(({ at }) => at.publicUrl.join('.')))} with /auth/callback, exactly`,
+    mend: `add ${quote(uris)} to ${path.join('.')}`,
+    patch: patchOf(
+      config,
+      'idp_clients',
+      missing.map((frontend) => ({ op: 'append', path, value: callbackText(config, frontend) })),
+    ),
   })
 }
 
+/** The frontends whose users sign in at the IdP of `auth`: of the others no files are read here. */
+const ofOurIdp = ({ settings }: BridgeConfig) =>
+  frontendsOf(settings).filter(({ idp }) => idp === undefined)
+
+const callbackOf = ({ publicUrl }: FrontendSettings) => new URL('/auth/callback', publicUrl).href
+
 /** The callback's address with the template that the BFF's file has for its own. */
-function callbackText(config: BridgeConfig, uri: string): string {
-  const { public_url: publicUrl } = config.settings.server
-  const text = config.textOf('settings', ['server', 'public_url'])
-  return text !== undefined && `${publicUrl}/auth/callback` === uri ? `${text}/auth/callback` : uri
+function callbackText(config: BridgeConfig, frontend: FrontendSettings): string {
+  const uri = callbackOf(frontend)
+  const { server, frontends } = config.settings
+  const value = frontends[frontend.name]?.public_url ?? server.public_url
+  const text = config.textOf('settings', frontend.at.publicUrl)
+  return text !== undefined && `${value}/auth/callback` === uri ? `${text}/auth/callback` : uri
 }
 
 export const judgeClientScopes: Judge = (config) => {
@@ -126,13 +143,13 @@ export const judgeClientScopes: Judge = (config) => {
   const { idpIndex: idp } = config
   const id = config.settings.auth.client_id
   if (idp?.client === undefined) return unknown(link, idp === undefined ? NO_IDP_FILES : EARLIER)
-  const { oauth_scopes: asked } = config.settings.auth
-  const missing = asked.split(' ').filter((scope) => !idp.clientScopes.has(scope))
+  const asked = new Set(ofOurIdp(config).flatMap(({ oauthScopes }) => oauthScopes.split(' ')))
+  const missing = [...asked].filter((scope) => !idp.clientScopes.has(scope))
   if (missing.length === 0) return holds(link, `${id} may ask for every scope of the login`)
   const path = [id, 'scopes']
   return broken(config, link, 'client_scope_missing', ['idp_clients', path], {
     found: `${id}.scopes without ${quote(missing)}`,
-    expected: `every scope of auth.oauth_scopes (${asked})`,
+    expected: `every scope of auth.oauth_scopes (${[...asked].join(' ')})`,
     mend: `add ${missing.join(', ')} to ${id}.scopes`,
     patch: patchOf(
       config,

@@ -22,6 +22,12 @@ export const FINDING_CODES = {
   conflicting_audience: 'V1 and V2 name different audiences for a service.',
   conflicting_scopes: 'V1 and V2 name different scopes for a service.',
   cookie_prefix: 'A cookie with the prefix __Host- cannot have a domain.',
+  cookie_shared: 'Two frontends have one cookie name where browsers send it to both.',
+  frontend_overlap: 'Two frontends have one host.',
+  same_site_none: 'A cookie for other sites needs https and the origins of their pages.',
+  dev_origins_public: 'Development origins are named although a frontend is not on localhost.',
+  idp_unknown: 'A frontend names an IdP where its users cannot sign in.',
+  duplicate_idp: 'Two entries of idps.yaml have one name, or one issuer and audience.',
   insecure_issuer: 'The IdP would be called over plain http on another host.',
   incomplete_client_auth: 'The way in which the BFF proves itself at the IdP lacks what it needs.',
   dpop_differs:

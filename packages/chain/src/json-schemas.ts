@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { analyticsSettingsSchema } from './analytics-settings.ts'
+import { bffIdpsSchema } from './bff-idps.ts'
 import { bffRoutesSchema } from './bff-routes.ts'
 import { bffSettingsSchema } from './bff-settings.ts'
 import { crudSettingsSchema } from './crud-settings.ts'
@@ -11,6 +12,7 @@ import { KEY_WORDS } from './key-words.ts'
 const FILES = {
   'bff-routes': ['BFF/config/routes.yaml', bffRoutesSchema],
   'bff-settings': ['BFF/config/settings.yaml', bffSettingsSchema],
+  'bff-idps': ['BFF/config/idps.yaml', bffIdpsSchema],
   'idp-settings': ['IdP/config/settings.yaml', idpSettingsSchema],
   'idp-clients': ['IdP/config/clients.yaml', idpClientsSchema],
   'analytics-settings': ['Analytics/config/settings.yaml', analyticsSettingsSchema],

@@ -6,3 +6,7 @@ export function isSecureUrl(text: string): boolean {
   const url = URL.parse(text)
   return url !== null && (url.protocol === 'https:' || LOCAL_HOSTS.has(url.hostname))
 }
+
+/** As browsers have it: they resolve every name below `localhost` to the machine itself (RFC 6761 §6.3). */
+export const isLocalForBrowsers = (hostname: string) =>
+  LOCAL_HOSTS.has(hostname) || hostname.endsWith('.localhost')

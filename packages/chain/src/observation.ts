@@ -20,6 +20,8 @@ export interface Observation {
   config_version: string
   route?: string
   service?: string
+  /** The frontend whose host was called. */
+  frontend?: string
   origin?: OriginSeen
   session?: SessionSeen
   /** Why the request did not prove that our page sent it. */
@@ -38,6 +40,8 @@ export interface OriginSeen {
   /** Absent: the request named none where one is needed. */
   origin?: string
   allowed: boolean
+  /** Its pages are allowed, and on another site than a frontend whose cookie is SameSite=Lax. */
+  other_site?: boolean
 }
 
 export interface SessionSeen {
@@ -48,6 +52,8 @@ export interface SessionSeen {
   /** By what the caller differs from whoever began the session. */
   binding_fault?: 'user_agent' | 'network'
   subject?: string
+  /** The IdP that the user signed in at. */
+  issuer?: string
   age_seconds?: number
   /** What the login was granted. */
   granted_scopes?: readonly string[]

@@ -1,4 +1,5 @@
 import type { BridgeConfig } from './bridge-config.ts'
+import { frontendsOf } from './frontends.ts'
 import type { BrokenLink, LinkName, LinkResult } from './link.ts'
 import { nearMiss } from './near-miss.ts'
 import { nearest } from './nearest.ts'
@@ -84,10 +85,13 @@ function websocketRefused(config: BridgeConfig, { route, path }: Observation): B
   })
 }
 
-const judgeOrigin: JudgeObserved = (config, { origin }) => {
+const judgeOrigin: JudgeObserved = (config, { origin, frontend: name }) => {
   if (origin === undefined) return undefined
   if (origin.allowed) return holds('origin', `${origin.origin} is allowed`)
-  const expected = `${new URL(config.settings.server.public_url).origin} or one of cors.allow_origins`
+  const frontends = frontendsOf(config.settings)
+  const frontend = frontends.find((known) => known.name === name) ?? frontends[0]
+  if (frontend === undefined) return undefined
+  const expected = `${frontend.publicUrl.origin} or one of ${frontend.at.allowOrigins.join('.')}`
   if (origin.origin === undefined) {
     return broken('origin', 'origin_missing', {
       found: 'no Origin header, so that any site may have sent it',
@@ -95,14 +99,25 @@ const judgeOrigin: JudgeObserved = (config, { origin }) => {
       mend: 'open the WebSocket from a page; another program must send the header, or call an auth: bearer route',
     })
   }
+  if (origin.other_site) {
+    const path = [...frontend.at.cookies, 'same_site']
+    return broken('origin', 'origin_of_other_site', {
+      found: `a page of another site, ${origin.origin}, to which browsers give no SameSite=Lax cookie`,
+      expected: `${path.join('.')}: none, or pages of the same site as ${frontend.publicUrl.origin}`,
+      at: config.placeOf('settings', path),
+      mend: 'serve the page from a host of the same site, or set same_site: none (docs/spa.md)',
+      patch: { file: config.nameOf('settings'), edits: [{ op: 'set', path, value: 'none' }] },
+    })
+  }
+  const path = frontend.at.allowOrigins
   return broken('origin', 'origin_not_allowed', {
     found: `the origin ${origin.origin}`,
     expected,
-    at: config.placeOf('settings', ['cors', 'allow_origins']),
-    mend: `add ${origin.origin} to cors.allow_origins, if its pages may act for our users`,
+    at: config.placeOf('settings', path),
+    mend: `add ${origin.origin} to ${path.join('.')}, if its pages may act for our users`,
     patch: {
       file: config.nameOf('settings'),
-      edits: [{ op: 'append', path: ['cors', 'allow_origins'], value: origin.origin }],
+      edits: [{ op: 'append', path, value: origin.origin }],
     },
   })
 }
@@ -118,11 +133,17 @@ const judgeStore: JudgeObserved = (config, { store_fault: fault }) => {
   })
 }
 
-const judgeSession: JudgeObserved = (config, { session }) => {
+const judgeSession: JudgeObserved = (config, { session, frontend }) => {
   if (session === undefined) return undefined
   switch (session.state) {
-    case 'live':
-      return holds('session', `of ${session.subject}, ${session.age_seconds} s old`)
+    case 'live': {
+      // Where there is but one of each, their names would tell nothing.
+      const several = Object.keys(config.settings.frontends).length > 0
+      const at = several && frontend !== undefined ? `, at the frontend ${frontend}` : ''
+      const { issuer } = session
+      const by = config.idps.length > 0 && issuer !== undefined ? `, signed in at ${issuer}` : ''
+      return holds('session', `of ${session.subject}, ${session.age_seconds} s old${at}${by}`)
+    }
     case 'none':
       return broken('session', 'session_missing', {
         found: 'no session cookie',

@@ -23,22 +23,7 @@ export function settingsFaults(
       ...(edit === undefined ? {} : { patch: { file, edits: [edit] } }),
     })
 
-  const {
-    cookie_name: name,
-    cookie_domain: domain,
-    idle_seconds,
-    absolute_seconds,
-  } = settings.session
-  if (domain !== undefined && /^__host-/i.test(name ?? '')) {
-    fault(
-      'cookie_prefix',
-      ['session', 'cookie_name'],
-      `"${name}" with cookie_domain "${domain}"`,
-      'no __Host- prefix: browsers refuse it on a cookie with a Domain',
-      'delete cookie_name (it becomes bff_session) or delete cookie_domain',
-      { op: 'remove', path: ['session', 'cookie_name'] },
-    )
-  }
+  const { idle_seconds, absolute_seconds } = settings.session
   if (idle_seconds > absolute_seconds) {
     fault(
       'invalid_value',

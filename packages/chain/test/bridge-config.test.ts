@@ -60,11 +60,6 @@ test('a documented key that nothing implements is refused, not ignored', async (
       ])
     })
   }
-  await t.test('settings.yaml: cors.dev_origins', () => {
-    assert.deepEqual(faultsWith({ [SETTINGS]: append('cors: {dev_origins: [https://x]}') }), [
-      'not_implemented cors.dev_origins',
-    ])
-  })
   for (const key of [
     'authz',
     'authz_enabled',

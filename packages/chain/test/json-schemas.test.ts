@@ -10,6 +10,7 @@ import { jsonSchemaOf, SCHEMA_NAMES, type SchemaName } from '../src/json-schemas
 const FILES: Record<SchemaName, string> = {
   'bff-routes': 'BFF/config/routes.yaml',
   'bff-settings': 'BFF/config/settings.yaml',
+  'bff-idps': 'BFF/config/idps.yaml',
   'idp-settings': 'IdP/config/settings.yaml',
   'idp-clients': 'IdP/config/clients.yaml',
   'analytics-settings': 'Analytics/config/settings.yaml',

@@ -14,6 +14,7 @@ export function shipped(edits: Edits = {}): BridgeSources {
   return {
     routes: read('BFF/config/routes.yaml'),
     settings: read('BFF/config/settings.yaml'),
+    idps: read('BFF/config/idps.yaml'),
     idp: { settings: read('IdP/config/settings.yaml'), clients: read('IdP/config/clients.yaml') },
     backends: {
       analytics_service: read('Analytics/config/settings.yaml'),

@@ -56,6 +56,7 @@ export function readSources(
   const settingsFile = join(directory, 'BFF/config/settings.yaml')
   const routes = needed(join(directory, 'BFF/config/routes.yaml'))
   const settings = needed(settingsFile)
+  const idps = source(join(directory, 'BFF/config/idps.yaml'))
   const names = sourceNames(settings, env)
   const beside = (path: string) => join(dirname(settingsFile), path)
 
@@ -68,6 +69,7 @@ export function readSources(
   return {
     routes,
     settings,
+    ...(idps && { idps }),
     ...(idpSettings && idpClients && { idp: { settings: idpSettings, clients: idpClients } }),
     backends: Object.fromEntries(
       Object.entries(names.backends).flatMap(([service, path]) => {
@@ -100,10 +102,11 @@ export function soundConfig({ config, faults }: ReadConfig): BridgeConfig {
 
 /** All texts, each file once. */
 export function textsOf(sources: ConfigSources): Map<string, string> {
-  const { routes, settings, idp, backends, analytics, crud } = sources
+  const { routes, settings, idps, idp, backends, analytics, crud } = sources
   const all = [
     routes,
     settings,
+    ...(idps ? [idps] : []),
     ...(idp ? [idp.settings, idp.clients] : []),
     ...Object.values(backends ?? {}),
     ...(analytics ? [analytics] : []),
@@ -121,10 +124,11 @@ export function withTexts(
     file,
     text: texts.get(file) ?? text,
   })
-  const { routes, settings, idp, backends, analytics, crud } = sources
+  const { routes, settings, idps, idp, backends, analytics, crud } = sources
   return {
     routes: change(routes),
     settings: change(settings),
+    ...(idps && { idps: change(idps) }),
     ...(idp && { idp: { settings: change(idp.settings), clients: change(idp.clients) } }),
     backends: Object.fromEntries(
       Object.entries(backends ?? {}).map(([service, source]) => [service, change(source)]),
