@@ -31,6 +31,13 @@ const WIDER: Edits = {
   'BFF/config/routes.yaml': replace('[GET, POST, PUT, PATCH, DELETE]', '[GET, POST]'),
 }
 
+/** What a page shows of a file of the BFF. */
+function shownIn(page: string, file: string): string {
+  const text = readFileSync(join(ROOT, 'docs/admin', page), 'utf8')
+  const start = `\`\`\`yaml\n# BFF/config/${file}\n`
+  return text.slice(text.indexOf(start) + start.length).split('```', 1)[0] ?? ''
+}
+
 const PAGES: Page[] = [
   {
     file: 'check.md',
@@ -48,6 +55,16 @@ const PAGES: Page[] = [
     },
   },
   { file: 'add-service.md', before: {} },
+  {
+    file: 'frontends-and-idps.md',
+    before: {
+      0: {
+        'BFF/config/settings.yaml': (text) =>
+          text + shownIn('frontends-and-idps.md', 'settings.yaml'),
+        'BFF/config/idps.yaml': () => shownIn('frontends-and-idps.md', 'idps.yaml'),
+      },
+    },
+  },
   { file: 'diff.md', repository: true, before: { 0: WIDER } },
 ]
 

@@ -54,7 +54,8 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/explain/*.ts`, [CHAIN, CONTRACTS, KIT]],
   [`${BFF}/{config-files,metrics}.ts`, [CHAIN, KIT]],
   [`${BFF}/session-store.ts`, [`${BFF}/session/*.ts`, CHAIN, KIT]],
-  [`${BFF}/config.ts`, [`${BFF}/session/cookie.ts`, CHAIN, KIT]],
+  [`${BFF}/config.ts`, [CHAIN, KIT]],
+  [`${BFF}/{frontends,idps}.ts`, [CHAIN]],
   [`${BFF}/problems.ts`, [CONTRACTS, KIT, CHAIN]],
 
   [`${IDP}/main.ts`, [`${IDP}/config/*.ts`, KIT]],

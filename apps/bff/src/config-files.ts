@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { bffIdpsSchema } from '@audience-bridge/chain/bff-idps.ts'
 import { bffSettingsSchema } from '@audience-bridge/chain/bff-settings.ts'
 import type { BridgeSources } from '@audience-bridge/chain/bridge-config.ts'
 import { type KeyPath, readDocument, type SourceFile } from '@audience-bridge/chain/document.ts'
@@ -22,12 +23,15 @@ export interface ConfigFiles {
 export function openConfigFiles(directory: string, env: Environment): ConfigFiles {
   const settingsFile = join(directory, 'BFF/config/settings.yaml')
   const routesFile = join(directory, 'BFF/config/routes.yaml')
-  let paths: string[] = [settingsFile, routesFile]
+  const idpsFile = join(directory, 'BFF/config/idps.yaml')
+  let paths: string[] = [settingsFile, routesFile, idpsFile]
   return {
     paths: () => paths,
     read() {
       const settings = readSource(settingsFile)
       const named = readDocument(settings, bffSettingsSchema, env).value
+      const idps = existsSync(idpsFile) ? readSource(idpsFile) : undefined
+      const clients = idps && readDocument(idps, bffIdpsSchema, env).value?.idps
       const names = sourceNames(settings, env)
       const beside = (path: string) => join(dirname(settingsFile), path)
       const idp = names.idpDirectory === undefined ? [] : idpFiles(beside(names.idpDirectory))
@@ -35,16 +39,28 @@ export function openConfigFiles(directory: string, env: Environment): ConfigFile
         ([service, path]) => [service, beside(path)] as const,
       )
       const { client_secret: clientSecret, mtls } = named?.auth ?? {}
-      const secrets = [clientSecret, named?.admin?.token, named?.edge?.secret].flatMap((value) =>
-        value?.startsWith('file:') ? [value.slice('file:'.length)] : [],
-      )
+      const secrets = [
+        clientSecret,
+        named?.admin?.token,
+        named?.edge?.secret,
+        ...(clients ?? []).map((entry) => entry.client_secret),
+      ].flatMap((value) => (value?.startsWith('file:') ? [value.slice('file:'.length)] : []))
       // A renewed certificate is taken over like any other change.
       for (const file of [mtls?.cert_file, mtls?.key_file, mtls?.ca_file]) {
         if (file !== undefined) secrets.push(file)
       }
-      paths = [settingsFile, routesFile, ...idp, ...backends.map(([, path]) => path), ...secrets]
+      // Also while it is not there: it may come.
+      paths = [
+        settingsFile,
+        routesFile,
+        idpsFile,
+        ...idp,
+        ...backends.map(([, path]) => path),
+        ...secrets,
+      ]
       const others = { ...idpSources(idp), backends: backendSources(backends) }
-      return readingOf({ routes: readSource(routesFile), settings, ...others }, env)
+      const own = { routes: readSource(routesFile), settings, ...(idps && { idps }) }
+      return readingOf({ ...own, ...others }, env)
     },
   }
 }

@@ -1,6 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { BffEdgeSettings } from '@audience-bridge/chain/bff-edge.ts'
-import type { BffSettings } from '@audience-bridge/chain/bff-settings.ts'
 import {
   type BridgeConfig,
   type BridgeSources,
@@ -12,8 +11,9 @@ import { requirementOf, type TokenRequirement } from '@audience-bridge/chain/req
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import { wideScopes, wideScopeText } from '@audience-bridge/chain/wide-scopes.ts'
 import { trustedProxies } from '@audience-bridge/kit/proxies.ts'
+import { type Frontends, readFrontends } from './frontends.ts'
+import { type BearerSource, readBearerSources, readIdps } from './idps.ts'
 import type { BindingRules } from './session/binding.ts'
-import { type CookiePolicy, cookiePolicyOf } from './session/cookie.ts'
 import type { SessionLimits } from './session/sessions.ts'
 import type { IdpSettings } from './tokens/idp-link.ts'
 
@@ -28,14 +28,10 @@ export interface BffConfig {
   requirements: ReadonlyMap<string, TokenRequirement>
   /** Base URLs of the services. */
   bases: ReadonlyMap<string, URL>
-  cookies: CookiePolicy
+  frontends: Frontends
   limits: SessionLimits
   /** From where a session may be used. */
   binding: BindingRules
-  publicUrl: URL
-  /** Origins whose pages may change things: our own and those of `cors.allow_origins`. */
-  trustedOrigins: ReadonlySet<string>
-  corsOrigins: ReadonlySet<string>
   isTrustedProxy(address: string): boolean
   /** Whether a proxy knows `edge.secret`; never, where tokens are not handed out. */
   isEdgeSecret(text: string): boolean
@@ -43,7 +39,12 @@ export interface BffConfig {
   eagerServices: readonly string[]
   /** Not faults, and yet to be known: scopes that open more than one backend. */
   warnings: readonly string[]
+  /** The IdP of `auth`: of the first frontend, and of the BFF's own tokens. */
   idp: IdpSettings
+  /** Every IdP where users sign in, `idp` first. */
+  idps: readonly IdpSettings[]
+  /** Whose tokens are admitted on `auth: bearer` routes. */
+  bearerSources: readonly BearerSource[]
   secrets: BffSecrets
 }
 
@@ -82,13 +83,12 @@ export function readBffConfig(
   const { config: bridge, faults } = readBridgeConfig(sources, env)
   if (bridge === undefined) return { config: undefined, faults }
   const { settings, routes } = bridge
-  const { auth } = settings
-  const idp = idpSettings(auth, readSecret)
+  const { idp, further } = readIdps(bridge, readSecret)
   const adminTokenHash = settings.admin && hashToken(readSecret(settings.admin.token))
   const edgeSecretHash = edgeSecretHashOf(settings.edge, readSecret)
   const version = createHash('sha256')
-    .update(JSON.stringify([settings, routes, bridge.idp ?? null]))
-    .update(hashToken(JSON.stringify(idp)))
+    .update(JSON.stringify([settings, routes, bridge.idps, bridge.idp ?? null]))
+    .update(hashToken(JSON.stringify([idp, ...further])))
     .update(adminTokenHash ?? '')
     .update(edgeSecretHash ?? '')
     .digest('hex')
@@ -99,9 +99,7 @@ export function readBffConfig(
     const requirement = requirementOf(settings, service)
     if (requirement !== undefined) requirements.set(service, requirement)
   }
-  const publicUrl = new URL(settings.server.public_url)
   const isTrustedProxy = trustedProxies(settings.server.trusted_proxies)
-  const corsOrigins = new Set(settings.cors.allow_origins.map((text) => new URL(text).origin))
   return {
     config: {
       version,
@@ -111,47 +109,23 @@ export function readBffConfig(
       bases: new Map(
         Object.entries(routes.services).map(([name, { base_url }]) => [name, new URL(base_url)]),
       ),
-      cookies: cookiePolicyOf(settings.session),
+      frontends: readFrontends(bridge),
       limits: {
         idleSeconds: settings.session.idle_seconds,
         absoluteSeconds: settings.session.absolute_seconds,
       },
       binding: bindingRules(settings.session.binding, isTrustedProxy),
-      publicUrl,
-      trustedOrigins: new Set([publicUrl.origin, ...corsOrigins]),
-      corsOrigins,
       isTrustedProxy,
       isEdgeSecret: (text) =>
         edgeSecretHash !== undefined && timingSafeEqual(hashToken(text), edgeSecretHash),
       eagerServices: eagerServices(bridge, requirements),
       warnings: wideScopes(bridge).map(wideScopeText),
       idp,
+      idps: [idp, ...further],
+      bearerSources: readBearerSources(bridge),
       secrets: { adminTokenHash },
     },
     faults,
-  }
-}
-
-function idpSettings(
-  auth: BffSettings['auth'],
-  readSecret: (value: string) => string,
-): IdpSettings {
-  const { token_endpoint_auth_method: method, client_secret: secret, mtls } = auth
-  const pem = (path: string) => readSecret(`file:${path}`)
-  return {
-    issuer: auth.issuer,
-    clientId: auth.client_id,
-    ...(method === 'client_secret_basic' || method === 'client_secret_post'
-      ? { authMethod: method, clientSecret: readSecret(secret ?? '') }
-      : { authMethod: method, clientSecret: undefined }),
-    tls: mtls && {
-      cert: pem(mtls.cert_file),
-      key: pem(mtls.key_file),
-      ca: mtls.ca_file && pem(mtls.ca_file),
-    },
-    dpop: auth.dpop,
-    timeoutSeconds: auth.idp_timeout_seconds,
-    clockToleranceSeconds: auth.clock_tolerance_seconds,
   }
 }
 

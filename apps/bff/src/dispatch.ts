@@ -14,6 +14,7 @@ import type { Allowance } from './proxy/allowance.ts'
 import { isPreflight, preflightHeaders } from './proxy/cors.ts'
 import { type Exchange, newExchange } from './proxy/exchange.ts'
 import { matchRoute } from './proxy/match.ts'
+import { isForeign, isOfOtherSite } from './proxy/origin.ts'
 import { type PipelineDeps, proxy } from './proxy/pipeline.ts'
 import { sendProblem } from './proxy/reply.ts'
 import { answerUpgrade, upgradeFault } from './proxy/upgrade.ts'
@@ -55,7 +56,16 @@ export function dispatch(
   const correlationId = correlationIdFrom(req.headers['x-correlation-id'])
   // Our own endpoints take the id from here, so that both halves speak of the same request.
   req.headers['x-correlation-id'] = correlationId
-  const exchange = newExchange(req, res, config, correlationId, upgrade)
+  const { frontends, isTrustedProxy } = config
+  const frontend = frontends.of(req, () => isTrustedProxy(req.socket.remoteAddress ?? ''))
+  const exchange = newExchange(
+    req,
+    res,
+    config,
+    frontend ?? frontends.first,
+    correlationId,
+    upgrade,
+  )
   const own = () => {
     const fault = upgrade && upgradeFault(exchange)
     if (fault === undefined) deps.own(req, res)
@@ -81,13 +91,33 @@ export function dispatch(
   exchange.query = target.query
   // Whoever reads the path after us reads what we read: `/%61dmin` is `/admin` to every rule.
   req.url = target.path + target.query
-  if (isPreflight(exchange.method, req.headers)) return answerPreflight(exchange)
+  const alive = target.path === '/health' || target.path.startsWith('/health/')
+  if (frontend === undefined && !alive) {
+    return sendProblem(exchange, 'HOST_UNKNOWN', 'no frontend has the host that was called')
+  }
+  // Asked by a proxy, about a request to whatever stands behind it: its `Origin` is judged there.
   if (target.path === '/auth/verify' || target.path === '/auth/forward') {
     return finished(deps, exchange, verify(deps.pipeline, exchange))
   }
-  if (isReserved(target.path)) return own()
-
-  const missing = matchRoute(exchange)
+  if (isForeign(exchange)) {
+    return sendProblem(
+      exchange,
+      'ORIGIN_FORBIDDEN',
+      'the origin of the page is not in cors.allow_origins of this frontend',
+    )
+  }
+  if (isPreflight(exchange.method, req.headers)) return answerPreflight(exchange)
+  const reserved = isReserved(target.path)
+  const missing = reserved ? undefined : matchRoute(exchange)
+  const bySession = exchange.route?.route.auth === 'session'
+  if ((bySession || (reserved && !alive)) && isOfOtherSite(exchange)) {
+    return sendProblem(
+      exchange,
+      'ORIGIN_FORBIDDEN',
+      'the page is on another site, and this frontend keeps its cookie to its own (same_site: lax)',
+    )
+  }
+  if (reserved) return own()
   if (missing === undefined) return finished(deps, exchange, proxy(deps.pipeline, exchange))
   // A route that covers `/api/v1/health` has it; without one it is ours.
   const health = target.path === '/api/v1/health' || target.path.startsWith('/api/v1/health/')
@@ -104,18 +134,12 @@ function finished({ log }: DispatchDeps, exchange: Exchange, work: Promise<void>
 }
 
 /** Browsers send preflights without a cookie: they are answered before any session is asked for. */
-function answerPreflight(exchange: Exchange): void {
-  const { origin } = exchange.req.headers
-  const allowed = origin !== undefined && exchange.config.trustedOrigins.has(origin)
-  if (origin !== undefined) exchange.originSeen = { origin, allowed }
-  if (origin === undefined || !allowed) {
-    return sendProblem(exchange, 'ORIGIN_FORBIDDEN', 'this origin is not in cors.allow_origins')
-  }
-  exchange.res.writeHead(204, {
-    ...preflightHeaders(origin),
-    'X-Correlation-ID': exchange.correlationId,
+function answerPreflight({ req, res, correlationId }: Exchange): void {
+  res.writeHead(204, {
+    ...preflightHeaders(req.headers.origin ?? ''),
+    'X-Correlation-ID': correlationId,
   })
-  exchange.res.end()
+  res.end()
 }
 
 function isReserved(path: string): boolean {

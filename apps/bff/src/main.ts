@@ -63,7 +63,8 @@ async function start(): Promise<void> {
     )
   })
   bff.server.listen(port, host, () => {
-    log.info({ origin: first.publicUrl.origin, config_version: first.version }, 'listening')
+    const origins = first.frontends.all.map(({ publicUrl }) => publicUrl.origin)
+    log.info({ origin: origins[0], origins, config_version: first.version }, 'listening')
   })
   onHangup(() => void live.reload())
   closeOnSignal(

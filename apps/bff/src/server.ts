@@ -27,8 +27,9 @@ import { sweepExpired } from './session/sweep.ts'
 import type { StoreKeys } from './session/ticket.ts'
 import { renewAhead } from './tokens/ahead.ts'
 import { createUserAssertion } from './tokens/assertion.ts'
+import { followBearers } from './tokens/bearer.ts'
 import { TokenBroker } from './tokens/broker.ts'
-import { followIdp } from './tokens/connection.ts'
+import { Connections } from './tokens/connection.ts'
 import { DpopProofs } from './tokens/dpop.ts'
 import { GrantKeeper } from './tokens/grant.ts'
 import type { Idp } from './tokens/idp.ts'
@@ -81,8 +82,11 @@ export async function buildBff(
       }
     },
   })
-  const connection = followIdp(() => deps.config().idp, keys, { request: metrics.idpRequest })
-  const idp = () => connection().idp
+  const connections = new Connections(() => deps.config().idps, keys, {
+    request: metrics.idpRequest,
+  })
+  const idpOf = ({ issuer }: { issuer: string }) => connections.of(issuer).idp
+  const idp = () => idpOf(deps.config().idp)
   const outbox = deps.openOutbox?.(idp)
   const sessions = new Sessions({
     store,
@@ -107,11 +111,11 @@ export async function buildBff(
     () => deps.config().bridge.settings.auth.idp_timeout_seconds * 4_000,
   )
   const broker = new TokenBroker({
-    idpOf: idp,
-    grants: new GrantKeeper({ idpOf: idp, sessions, leases, clock }),
+    idpOf,
+    grants: new GrantKeeper({ idpOf, sessions, leases, clock }),
     sessions,
     leases,
-    inspect: (_session, token) => connection().inspect(token),
+    inspect: ({ issuer }, token) => connections.of(issuer).inspect(token),
     knowsKey: (jkt) => keys.dpop.has(jkt),
     clock,
     limits: () => {
@@ -152,8 +156,11 @@ export async function buildBff(
     sessions,
     bindings,
     broker,
-    bearers: () => connection().bearers,
-    assertion: createUserAssertion(keys.assertion, () => deps.config().publicUrl.origin),
+    bearers: followBearers(deps.config, (issuer) => connections.fetchOf(issuer)),
+    assertion: createUserAssertion(
+      keys.assertion,
+      () => deps.config().frontends.first.publicUrl.origin,
+    ),
     proofs: new DpopProofs(keys.dpop, clock),
     upstreams,
     callers: new Callers(),
@@ -175,9 +182,9 @@ export async function buildBff(
       storeKeys,
       logins: new Logins({ store, storeKeys, clock }),
       broker,
-      idp,
-      readLogoutToken: (token) => connection().readLogoutToken(token, clock()),
-      revocations: new Revocations({ idp, log, counted: metrics.grantRevoked }),
+      connections,
+      readLogoutToken: (token) => connections.readLogoutToken(token, clock()),
+      revocations: new Revocations({ idpOf, log, counted: metrics.grantRevoked }),
       keys,
       clock,
       log,
@@ -189,6 +196,7 @@ export async function buildBff(
       },
       stopping: stopping.signal,
       exchangeOf: (raw) => exchanges.get(raw),
+      frontendOf: (raw) => exchanges.get(raw)?.frontend ?? deps.config().frontends.first,
       traces: deps.traces,
       metrics: metrics.registry,
       live: deps.live,

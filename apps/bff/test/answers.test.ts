@@ -36,7 +36,7 @@ async function startBackend(t: TestContext) {
 
 test('what comes back from a backend', async (t) => {
   const { echo, gateway, ask } = await startBackend(t)
-  const { sessionName, loggedOutName, loginPrefix } = gateway.config().cookies
+  const { sessionName, loggedOutName, loginPrefix } = gateway.config().frontends.first.cookies
 
   await t.test('keeps its own cookies and loses those that are ours', async () => {
     const theirs = ['theirs=1; Path=/', `x${sessionName}=2`, `other=${sessionName}=3`]
@@ -187,7 +187,7 @@ test('a cookie domain changes which cookies are ours', async (t) => {
     },
   })
   const visitor = await gateway.signedIn()
-  const { sessionName } = gateway.config().cookies
+  const { sessionName } = gateway.config().frontends.first.cookies
   assert.match(sessionName, /^bff_session_\d+$/)
   echo.respond = (_, res) => {
     res.writeHead(200, { 'set-cookie': [`${sessionName}=x`, `=${sessionName}=x`, 'theirs=1'] })

@@ -9,7 +9,7 @@ import type { Visitor } from '@audience-bridge/testkit/visitor.ts'
 test('a login at its callback', async (t) => {
   const time = freezeTime(t)
   const gateway = await startGateway(t)
-  const { sessionName } = gateway.config().cookies
+  const { sessionName } = gateway.config().frontends.first.cookies
   const sessionCookie = (who: Visitor) => new RegExp(`${sessionName}=[^;]+`).exec(who.cookie)?.[0]
   const loseSession = (who: Visitor) =>
     who.jar.store(new URL(gateway.bff), [`${sessionName}=; Path=/; Secure; Max-Age=0`])

@@ -139,7 +139,7 @@ test('what is open follows its session to a new id', async (t) => {
     await until('the echo', () => socket.messages.at(-1) === word)
     await until('the stream', () => events.bytes() > before)
   }
-  const { sessionName } = gateway.config().cookies
+  const { sessionName } = gateway.config().frontends.first.cookies
   const id = () => new RegExp(`${sessionName}=([^;]+)`).exec(visitor.cookie)?.[1]
   const before = id()
   // A renewal of the login's own token tells of the roles.

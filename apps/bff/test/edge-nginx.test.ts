@@ -33,7 +33,7 @@ test('nginx keeps an answer for its seconds', async (t) => {
     assert.equal((await call(PATH)).status, 200)
     await assertProblem(await gateway.visitor().fetch(PATH), 'SESSION_REQUIRED')
     const stranger = gateway.visitor()
-    const cookie = `${gateway.config().cookies.sessionName}=${'x'.repeat(43)}`
+    const cookie = `${gateway.config().frontends.first.cookies.sessionName}=${'x'.repeat(43)}`
     const answer = await stranger.fetch(PATH, { headers: { cookie } })
     await assertProblem(answer, 'SESSION_EXPIRED')
     const before = questions().length

@@ -220,7 +220,7 @@ export async function edgeContract(t: TestContext, start: StartProxy): Promise<v
   await t.test(
     'what comes back has nothing by which a backend could harm the origin',
     async (t) => {
-      const name = gateway.config().cookies.sessionName
+      const name = gateway.config().frontends.first.cookies.sessionName
       analytics.respond = (_arrival, res) => {
         res.writeHead(200, {
           'content-type': 'text/html',

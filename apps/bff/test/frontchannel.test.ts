@@ -10,7 +10,7 @@ test('front-channel logout', async (t) => {
     upstreams: { analytics_service: echo.origin, crud_service: echo.origin },
   })
   const { issuer } = gateway.config().idp
-  const { sessionName } = gateway.config().cookies
+  const { sessionName } = gateway.config().frontends.first.cookies
   const isIn = async (who: Visitor) => (await who.session()).authenticated
   const sidOf = async (who: Visitor) => (await gateway.openSession(who))?.sid ?? ''
   const pathOf = (query: Record<string, string>) =>

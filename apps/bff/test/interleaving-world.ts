@@ -135,7 +135,7 @@ export async function buildWorld(t: TestContext, time: Time): Promise<World> {
     time.now() >= createdAt + absolute || time.now() >= seenAt + idle
   const forget = ({ visitor }: Browser, name: string) =>
     visitor.jar.store(new URL(gateway.bff), [`${name}=; Path=/; Secure; Max-Age=0`])
-  const { sessionName, loggedOutName } = gateway.config().cookies
+  const { sessionName, loggedOutName } = gateway.config().frontends.first.cookies
 
   /** The codes that an answer may have; 200 stands for itself. */
   function allowedCodes(who: Browser): string[] {

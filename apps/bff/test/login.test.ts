@@ -15,7 +15,7 @@ test('a login', async (t) => {
   const time = freezeTime(t)
   const echo = await startEcho(t)
   const gateway = await startGateway(t, { upstreams: { analytics_service: echo.origin } })
-  const { sessionName, loginPrefix } = gateway.config().cookies
+  const { sessionName, loginPrefix } = gateway.config().frontends.first.cookies
   const sessionCookie = (who: Visitor) => new RegExp(`${sessionName}=[^;]+`).exec(who.cookie)?.[0]
 
   await t.test('begins with a pushed request: the browser carries a reference alone', async () => {
@@ -168,7 +168,7 @@ test('a cookie domain makes bff_session with that Domain', async (t) => {
   })
   const who = gateway.visitor()
   const landed = await who.signIn(USERS.member)
-  const { sessionName } = gateway.config().cookies
+  const { sessionName } = gateway.config().frontends.first.cookies
   assert.match(sessionName, /^bff_session_\d+$/)
   assert.match(
     landed.headers.getSetCookie()[0] ?? '',

@@ -11,7 +11,7 @@ test('SESSION_REQUIRED', async (t) => {
   const echo = await startEcho(t)
   const gateway = await startGateway(t, { upstreams: { analytics_service: echo.origin } })
   const visitor = await gateway.signedIn()
-  const name = gateway.config().cookies.sessionName
+  const name = gateway.config().frontends.first.cookies.sessionName
   const value = new RegExp(`${name}=([^;]+)`).exec(visitor.cookie)?.[1] ?? ''
   assert.equal(value.length, 43)
   const ask = (cookie: string | undefined, more: [string, string][] = []) =>

@@ -249,7 +249,7 @@ test('a backend that does not agree', async (t) => {
   })
 
   await t.test('its own refusal passes, cleaned, and ends the connection', async () => {
-    const { sessionName } = gateway.config().cookies
+    const { sessionName } = gateway.config().frontends.first.cookies
     const body = 'not now'
     answering(
       `HTTP/1.1 409 Conflict\r\nContent-Length: 7\r\nSet-Cookie: ${sessionName}=x\r\nX-Why: busy\r\nConnection: keep-alive\r\n\r\n${body}`,

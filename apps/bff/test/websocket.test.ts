@@ -118,7 +118,7 @@ test('a WebSocket through the gateway', async (t) => {
   })
 
   await t.test('drops what the backend says of our cookies', async (t) => {
-    const { sessionName } = gateway.config().cookies
+    const { sessionName } = gateway.config().frontends.first.cookies
     echo.intercept = (_req, socket) => {
       const write = socket.write.bind(socket)
       socket.write = ((chunk: string) =>

@@ -21,6 +21,7 @@ export const PROBLEMS = {
   ACCESS_DENIED: { status: 403, title: 'You may not do this' },
   REAUTHORIZATION_REQUIRED: { status: 401, title: 'The sign-in must be widened' },
   ADMIN_REQUIRED: { status: 403, title: 'Administrators only' },
+  HOST_UNKNOWN: { status: 421, title: 'No frontend has this host' },
   ROUTE_NOT_FOUND: { status: 404, title: 'No route matches' },
   NOT_FOUND: { status: 404, title: 'Not found' },
   METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here' },

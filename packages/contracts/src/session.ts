@@ -6,6 +6,8 @@ export const sessionUser = z.object({
   name: z.string().optional(),
   email: z.string().optional(),
   roles: z.array(z.string()),
+  /** Where the IdP's claims are mapped to permissions. */
+  permissions: z.array(z.string()).optional(),
 })
 
 /** `GET /api/auth/session` without a session: an answer, not an error. */

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -10,6 +10,7 @@ export type Edit = (text: string) => string
 export type ConfigFile =
   | 'BFF/config/routes.yaml'
   | 'BFF/config/settings.yaml'
+  | 'BFF/config/idps.yaml'
   | 'IdP/config/settings.yaml'
   | 'IdP/config/clients.yaml'
   | 'Analytics/config/settings.yaml'
@@ -41,7 +42,8 @@ export function copyConfig(t: Cleanup, edits: Edits = {}): string {
 export function editConfig(directory: string, edits: Edits): void {
   for (const [file, edit] of Object.entries(edits)) {
     const path = join(directory, file)
-    const before = readFileSync(path, 'utf8')
+    // A file that need not be there begins empty.
+    const before = existsSync(path) ? readFileSync(path, 'utf8') : ''
     const after = edit(before)
     if (after === before) throw new Error(`the edit of ${file} changes nothing`)
     writeFileSync(path, after)

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type BffConfig, readBffConfig } from '@audience-bridge/bff/config.ts'
 import { readDocument, type SourceFile } from '@audience-bridge/chain/document.ts'
@@ -21,6 +21,9 @@ export function readGatewayConfig(
     {
       routes: read('BFF/config/routes.yaml'),
       settings: read('BFF/config/settings.yaml'),
+      ...(existsSync(join(directory, 'BFF/config/idps.yaml'))
+        ? { idps: read('BFF/config/idps.yaml') }
+        : {}),
       ...(withoutIdpFiles ? {} : { idp: readIdpFiles(read) }),
     },
     env,

@@ -53,9 +53,10 @@ export interface Gateway {
   /** Everything that the BFF logged, parsed. */
   logs: Record<string, unknown>[]
   idpLogs: Record<string, unknown>[]
-  visitor(): Visitor
+  /** @param origin of a frontend; default: the first. */
+  visitor(origin?: string): Visitor
   /** A visitor who is signed in. */
-  signedIn(user?: Credentials): Promise<Visitor>
+  signedIn(user?: Credentials, origin?: string): Promise<Visitor>
   stopIdp(): Promise<void>
   startIdp(): Promise<void>
   /** Stops and starts the IdP over the same store, after edits of the files. */
@@ -172,9 +173,9 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     )
   })
 
-  const origin = config.publicUrl.origin
-  const visitor = () =>
-    new Visitor(origin, (request, response) => {
+  const origin = config.frontends.first.publicUrl.origin
+  const visitor = (at = origin) =>
+    new Visitor(at, (request, response) => {
       for (const line of response.headers.getSetCookie()) {
         const value = line.split(';', 1)[0]?.split('=').slice(1).join('=') ?? ''
         secrets.set(value, 'the value of a cookie')
@@ -189,7 +190,9 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     })
   const openSession = async (who: Visitor): Promise<OpenedSession | undefined> => {
     const { settings } = config.bridge
-    const name = config.cookies.sessionName
+    const { all, first } = config.frontends
+    const frontend = all.find(({ publicUrl }) => publicUrl.origin === who.bff) ?? first
+    const name = frontend.cookies.sessionName
     const cookie = new RegExp(`(?:^|; )${name}=([^;]+)`).exec(who.cookie)?.[1]
     const [ticket] = readTickets(cookie ?? '', readStoreKeys(settings.store))
     if (!ticket) return undefined
@@ -231,8 +234,8 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
     logs,
     idpLogs,
     visitor,
-    async signedIn(user = USERS.member) {
-      const who = visitor()
+    async signedIn(user = USERS.member, at = origin) {
+      const who = visitor(at)
       const landed = await who.signIn(user)
       if (landed.status !== 302)
         throw new Error(`sign-in ended with ${landed.status}: ${await landed.text()}`)

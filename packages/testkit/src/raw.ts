@@ -37,6 +37,7 @@ export function rawRequest(
   target: string,
   head: readonly (readonly [string, string])[] = [],
   body = '',
+  host = new URL(origin).host,
 ): Promise<RawAnswer> {
   const lines = head.map(([name, value]) => `${name}: ${value}`)
   const defaults = [
@@ -47,7 +48,7 @@ export function rawRequest(
     origin,
     [
       `${method} ${target} HTTP/1.1`,
-      `Host: ${new URL(origin).host}`,
+      `Host: ${host}`,
       ...defaults.map(([name, value]) => `${name}: ${value}`),
       ...lines,
       ...(body === '' ? [] : [`Content-Length: ${Buffer.byteLength(body, 'latin1')}`]),

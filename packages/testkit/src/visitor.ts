@@ -1,11 +1,17 @@
 import { type SessionResponse, sessionResponse } from '@audience-bridge/contracts/session.ts'
 import { type CookieJar, createCookieJar } from '@audience-bridge/kit/cookie-jar.ts'
 import { findLoginForm } from '@audience-bridge/kit/login-form.ts'
+import { Agent } from 'undici'
 
 export interface Credentials {
   username: string
   password: string
 }
+
+/** As browsers resolve every name below `localhost` (RFC 6761 §6.3); the system need not. */
+const loopback = new Agent({
+  connect: { lookup: (_host, _options, told) => told(null, [{ address: '127.0.0.1', family: 4 }]) },
+})
 
 /** A browser's cookies and redirects without a browser; follows nothing that it is not told to. */
 export class Visitor {
@@ -33,6 +39,7 @@ export class Visitor {
     const cookie = this.jar.header(at)
     const response = await fetch(at, {
       ...init,
+      ...(at.hostname.endsWith('.localhost') ? ({ dispatcher: loopback } as object) : {}),
       redirect: 'manual',
       headers: { ...(cookie ? { cookie } : {}), ...init.headers },
     })

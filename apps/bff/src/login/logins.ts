@@ -12,6 +12,10 @@ export const LOGIN_SECONDS = 600
 export interface Login {
   secrets: LoginSecrets
   returnTo: string
+  /** Where it began, and alone may end. */
+  frontend: string
+  /** The IdP that the browser was sent to. */
+  issuer: string
   requested: LoginRequest
   /** The IdP was asked to show nothing (`prompt=none`). */
   silent: boolean

@@ -1,14 +1,18 @@
 import type { BffConfig } from '../config.ts'
+import type { Frontend } from '../frontends.ts'
 import type { LoginRequest } from '../session/session.ts'
 
-/** What a login asks for under this configuration. */
-export function loginRequestOf(config: BffConfig): LoginRequest {
+/** What a login at a frontend asks for under this configuration. */
+export function loginRequestOf(
+  config: BffConfig,
+  { loginScopes }: Pick<Frontend, 'loginScopes'>,
+): LoginRequest {
   const audiences = [...config.requirements.values()]
     // RFC 8707: resources that services minted by `refresh_resource` will need must be named at login.
     .filter(({ mint, audience }) => mint === 'refresh_resource' && URL.canParse(audience))
     .map(({ audience }) => audience)
   return {
-    scopes: config.bridge.settings.auth.oauth_scopes.split(' '),
+    scopes: [...loginScopes],
     resources: [...new Set(audiences)],
   }
 }
@@ -17,8 +21,12 @@ export function loginRequestOf(config: BffConfig): LoginRequest {
  * Whether a login now would ask for more than the session's did. Only then can a silent login help;
  * otherwise it would come back with the same grant, and the browser would go round in circles.
  */
-export function wouldAskMore(config: BffConfig, requested: LoginRequest): boolean {
-  const now = loginRequestOf(config)
+export function wouldAskMore(
+  config: BffConfig,
+  frontend: Pick<Frontend, 'loginScopes'>,
+  requested: LoginRequest,
+): boolean {
+  const now = loginRequestOf(config, frontend)
   return (
     now.scopes.some((scope) => !requested.scopes.includes(scope)) ||
     now.resources.some((resource) => !requested.resources.includes(resource))

@@ -1,5 +1,8 @@
+import type { Frontend } from '../frontends.ts'
+
 /**
- * Where a login may return to: a path of our own origin, or an https address on a configured host.
+ * Where a login may return to: a path of the frontend's own origin, a page of an origin that it
+ * trusts, or an https address on a configured host.
  *
  * The attack: `/auth/login?return_to=//evil.example` lends our name and a fresh session to a
  * phishing page. `//`, `/\` and control characters are what browsers and parsers read differently.
@@ -8,7 +11,7 @@
  */
 export function readReturnTo(
   value: string | undefined,
-  publicUrl: URL,
+  { publicUrl, trustedOrigins }: Pick<Frontend, 'publicUrl' | 'trustedOrigins'>,
   allowedHosts: readonly string[],
 ): string | undefined {
   if (value === undefined || value === '') return '/'
@@ -24,6 +27,6 @@ export function readReturnTo(
   }
   const url = URL.parse(value)
   if (url === null || url.username !== '' || url.password !== '') return undefined
-  if (url.origin === publicUrl.origin) return url.href
+  if (trustedOrigins.has(url.origin)) return url.href
   return url.protocol === 'https:' && allowedHosts.includes(url.host) ? url.href : undefined
 }

@@ -1,17 +1,19 @@
 import type { TokenSeen } from '@audience-bridge/chain/observation.ts'
 import type { TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
+import type { BffConfig } from '../config.ts'
 import { SILENT_LOGIN, wouldAskMore } from '../login/reauthorize.ts'
 import { type ProblemMore, retryAfter } from '../problems.ts'
 import type { BindingVerdict, SessionBindings } from '../session/binding.ts'
-import { readCookie } from '../session/cookie.ts'
 import { csrfFault, requestOrigin } from '../session/csrf.ts'
+import { findSession, peekSession } from '../session/lookup.ts'
 import { rotateSession } from '../session/rotation.ts'
-import type { ServiceToken } from '../session/session.ts'
+import type { ServiceToken, Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { UserAssertion } from '../tokens/assertion.ts'
 import type { BearerVerifiers } from '../tokens/bearer.ts'
 import type { NoToken, TokenBroker, TokenOutcome } from '../tokens/broker.ts'
+import { principalOf } from '../tokens/claims.ts'
 import type { Exchange } from './exchange.ts'
 
 /** What goes to the backend as proof of who calls. */
@@ -81,12 +83,12 @@ export async function identify(
   deps: AuthorizeDeps,
   exchange: Exchange,
 ): Promise<Refusal | undefined> {
-  const { req, config } = exchange
-  const cookie = readCookie(req.headers.cookie, config.cookies.sessionName)
-  const cached = cookie === undefined ? undefined : deps.sessions.peek(cookie)
+  const { req, config, frontend } = exchange
+  const { cookie } = req.headers
+  const cached = peekSession(deps.sessions, frontend, cookie)
   if (cached !== undefined) exchange.session = cached
   else {
-    const found = await deps.sessions.find(cookie)
+    const found = await findSession(deps.sessions, frontend, cookie)
     exchange.sessionState = found.kind === 'session' ? 'live' : found.kind
     if (found.kind === 'none') return NO_SESSION
     if (found.kind === 'ended') {
@@ -98,7 +100,7 @@ export async function identify(
   const verdict = deps.bindings.judge(session, req, config.binding)
   if (verdict.kind !== 'fits') return refuseElsewhere(exchange, verdict)
   exchange.sessionState = 'live'
-  exchange.subject = session.user.sub
+  exchange.subject = principalIn(config, session)
   exchange.subjectRoles = session.user.roles
   return undefined
 }
@@ -106,7 +108,7 @@ export async function identify(
 async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
   const refusal = await identify(deps, exchange)
   exchange.sessionMs = performance.now() - exchange.startedAt
-  const { req, config, session } = exchange
+  const { req, frontend, session } = exchange
   if (refusal !== undefined || session === undefined) return refusal ?? NO_SESSION
 
   const head = requestOrigin(exchange.method, req.headers)
@@ -115,7 +117,7 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
     const foreign = refuseOrigin(exchange, head.origin)
     if (foreign !== undefined) return foreign
   }
-  const fault = csrfFault(head, session.ticket.csrf, config.trustedOrigins)
+  const fault = csrfFault(head, session.ticket.csrf, frontend.trustedOrigins)
   if (fault !== undefined) {
     exchange.csrfFault = fault
     return refuse(
@@ -126,7 +128,7 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
   deps.sessions.touch(session)
   // A proxy that carries the request would not bring the cookie: a call that comes here itself does.
   if (session.privilegesChanged && exchange.edge === undefined) {
-    const rotated = await rotateSession(deps.sessions, session, config.cookies)
+    const rotated = await rotateSession(deps.sessions, session, frontend.cookies)
     if (rotated !== undefined) {
       exchange.ownCookie = rotated.setCookie
       // What lasts goes on under the new id: the old one is good for some seconds.
@@ -161,7 +163,7 @@ function refuseElsewhere(
  * its `Origin`, and so a missing one is refused, too.
  */
 function refuseOrigin(exchange: Exchange, origin: string | undefined): Refusal | undefined {
-  const allowed = origin !== undefined && exchange.config.trustedOrigins.has(origin)
+  const allowed = origin !== undefined && exchange.frontend.trustedOrigins.has(origin)
   exchange.originSeen = { ...(origin === undefined ? {} : { origin }), allowed }
   if (allowed) return undefined
   return refuse(
@@ -182,7 +184,7 @@ export async function obtainToken(
   exchange: Exchange,
   rejected?: ServiceToken,
 ): Promise<Authorized> {
-  const { config, session, route } = exchange
+  const { config, frontend, session, route } = exchange
   const service = route?.route.target_service ?? ''
   if (session === undefined) throw new Error('a token was asked for without a session')
   const requirement = config.requirements.get(service)
@@ -201,7 +203,12 @@ export async function obtainToken(
     case 'token': {
       const userAssertion =
         requirement.mint === 'client_credentials'
-          ? await deps.assertion(session.user, requirement.audience, deps.now())
+          ? await deps.assertion(
+              session.user,
+              principalIn(config, session),
+              requirement.audience,
+              deps.now(),
+            )
           : undefined
       return {
         kind: 'authorized',
@@ -213,7 +220,7 @@ export async function obtainToken(
       }
     }
     case 'none':
-      if (outcome.refusal !== undefined && wouldAskMore(config, session.requested)) {
+      if (outcome.refusal !== undefined && wouldAskMore(config, frontend, session.requested)) {
         exchange.token.reauthorize = true
         return refuse(
           'REAUTHORIZATION_REQUIRED',
@@ -233,6 +240,11 @@ export async function obtainToken(
         { service, headers: retryAfter(outcome) },
       )
   }
+}
+
+/** The user of a session among those of all IdPs. */
+function principalIn({ idps }: BffConfig, { issuer, user }: Session): string {
+  return principalOf(idps.find((idp) => idp.issuer === issuer)?.provider, user.sub)
 }
 
 function noToken({ route, config }: Exchange, code: NoToken['code']): Refusal {

@@ -7,12 +7,16 @@ const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 const ALLOWED_HEADERS =
   'Content-Type, X-CSRF-Token, X-Requested-With, X-Correlation-ID, Accept, If-Match, If-None-Match'
 
-/** Headers that an answer to `origin` carries; empty for our own and for unknown origins. */
+/**
+ * Headers that an answer to `origin` carries. Where other origins are allowed at all, a cache must
+ * keep the answers to each apart, and from those to our own pages.
+ */
 export function corsHeaders(
   origin: string | undefined,
   allowed: ReadonlySet<string>,
 ): Record<string, string> {
-  if (origin === undefined || !allowed.has(origin)) return {}
+  if (allowed.size === 0) return {}
+  if (origin === undefined || !allowed.has(origin)) return { Vary: 'Origin' }
   return {
     'Access-Control-Allow-Origin': origin,
     'Access-Control-Allow-Credentials': 'true',

@@ -10,6 +10,7 @@ import type {
 import type { CompiledRoute } from '@audience-bridge/chain/route-table.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { BffConfig } from '../config.ts'
+import type { Frontend } from '../frontends.ts'
 import type { BindingFault } from '../session/binding.ts'
 import type { Session } from '../session/session.ts'
 import type { TraceContext } from './trace-context.ts'
@@ -19,6 +20,8 @@ export interface Exchange {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly config: BffConfig
+  /** The frontend whose host was called. */
+  readonly frontend: Frontend
   readonly correlationId: string
   /** Milliseconds on the monotonic clock. */
   readonly startedAt: number
@@ -65,6 +68,7 @@ export function newExchange(
   req: IncomingMessage,
   res: ServerResponse,
   config: BffConfig,
+  frontend: Frontend,
   correlationId: string,
   upgrade?: Socket,
 ): Exchange {
@@ -72,6 +76,7 @@ export function newExchange(
     req,
     res,
     config,
+    frontend,
     correlationId,
     startedAt: performance.now(),
     verify: false,

@@ -84,10 +84,10 @@ function asksForNonce(answer: UpstreamAnswer | Switched): boolean {
 }
 
 /** A backend builds links from it: a host that is not ours would make them lead to the sender's. */
-function hostOf({ req, config }: Exchange): string {
+function hostOf({ req, config, frontend }: Exchange): string {
   const { host } = req.headers
   const hosts = config.bridge.settings.auth.allowed_redirect_hosts
-  return host !== undefined && hosts.includes(host) ? host : config.publicUrl.host
+  return host !== undefined && hosts.includes(host) ? host : frontend.publicUrl.host
 }
 
 /** RFC 9112 §6.3: a request has a body exactly when its head frames one. */

@@ -187,7 +187,8 @@ const ORIGIN_WIDE = new Set([
 export const REQUIRED_SCOPE_HEADER = 'x-required-scope'
 
 export interface ReturnHead {
-  cookies: CookiePolicy
+  /** Of every frontend: a cookie with a domain reaches beyond the host that sets it. */
+  cookies: readonly CookiePolicy[]
   /** Rewrites a `Location`; undefined drops it. */
   location: (value: string) => string | undefined
   /** The answer belongs to a session. */
@@ -209,7 +210,8 @@ export function returnHeaders(raw: readonly string[], back: ReturnHead): string[
     // Which origins may read an answer is the gateway's to say; a backend's `*` would open it.
     if (lower.startsWith('access-control-')) continue
     // A backend that sets our cookie could fix or steal the session.
-    if (lower === 'set-cookie' && isOurCookie(value, back.cookies)) continue
+    if (lower === 'set-cookie' && back.cookies.some((policy) => isOurCookie(value, policy)))
+      continue
     // What a backend says of the whole origin is the gateway's to say: HSTS, other ports, and a
     // service worker that would see every request of every page.
     if (ORIGIN_WIDE.has(lower) || lower === 'x-correlation-id') continue

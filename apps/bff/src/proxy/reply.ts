@@ -12,10 +12,10 @@ import type { UpstreamResponse } from './upstream.ts'
 
 /** Streams a backend's answer to the browser, cleaned. */
 export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamResponse): void {
-  const { res, req, route, config } = exchange
+  const { res, req, route, config, frontend } = exchange
   const base = config.bases.get(route?.route.target_service ?? '')
   const headers = returnHeaders(answer.headers, {
-    cookies: config.cookies,
+    cookies: config.frontends.all.map(({ cookies }) => cookies),
     location: (value) =>
       base === undefined || route === undefined
         ? undefined
@@ -25,7 +25,9 @@ export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamRe
   })
   headers.push('X-Correlation-ID', exchange.correlationId)
   if (exchange.ownCookie !== undefined) headers.push('Set-Cookie', exchange.ownCookie)
-  for (const [name, value] of Object.entries(corsHeaders(req.headers.origin, config.corsOrigins))) {
+  for (const [name, value] of Object.entries(
+    corsHeaders(req.headers.origin, frontend.corsOrigins),
+  )) {
     headers.push(name, value)
   }
   if (isAdmin(exchange.session)) headers.push('Server-Timing', timing(exchange))
@@ -70,7 +72,7 @@ export function sendProblem(
   detail: string,
   more: ProblemMore = {},
 ): void {
-  const { res, req, config } = exchange
+  const { res, req, frontend } = exchange
   exchange.problem = code
   if (res.headersSent) {
     res.destroy()
@@ -82,7 +84,7 @@ export function sendProblem(
   })
   res.writeHead(status, {
     ...headers,
-    ...corsHeaders(req.headers.origin, config.corsOrigins),
+    ...corsHeaders(req.headers.origin, frontend.corsOrigins),
     ...(exchange.ownCookie === undefined ? {} : { 'Set-Cookie': exchange.ownCookie }),
     'Content-Length': Buffer.byteLength(body),
   })

@@ -96,7 +96,7 @@ export function switchProtocols(
     return
   }
   const cleaned = returnHeaders(answer.headers, {
-    cookies: config.cookies,
+    cookies: config.frontends.all.map(({ cookies }) => cookies),
     location: () => undefined,
     private: false,
     pages: true,

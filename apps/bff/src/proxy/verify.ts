@@ -112,14 +112,14 @@ function cacheSeconds(
 const BODY = JSON.stringify({ status: 'authenticated' })
 
 function sendVerified(exchange: Exchange, headers: readonly string[], seconds: number): void {
-  const { req, res, session, config, correlationId } = exchange
+  const { req, res, session, subject, frontend, correlationId } = exchange
   res.writeHead(200, [
     ...['Content-Type', 'application/json', 'Content-Length', String(BODY.length)],
     ...['X-Correlation-ID', correlationId],
-    ...(session === undefined ? [] : identityHeaders(session)),
+    ...(session === undefined ? [] : identityHeaders(session, subject)),
     ...headers,
     ...(seconds > 0 ? cacheHeaders(seconds) : ['Cache-Control', 'no-store']),
-    ...Object.entries(corsHeaders(req.headers.origin, config.corsOrigins)).flat(),
+    ...Object.entries(corsHeaders(req.headers.origin, frontend.corsOrigins)).flat(),
   ])
   res.end(req.method === 'HEAD' ? undefined : BODY)
 }
@@ -130,12 +130,16 @@ const cacheHeaders = (seconds: number) => [
   ...['Vary', 'Cookie, User-Agent, X-Edge-Secret, X-Edge-Service'],
 ]
 
-function identityHeaders({ user, ticket, createdAt }: Session): string[] {
+function identityHeaders(
+  { user, ticket, createdAt }: Session,
+  /** Who it is among the users of all IdPs. */
+  sub = user.sub,
+): string[] {
   return [
     // Names the session in two logs; opens nothing.
     ...['X-Session-ID', `${ticket.id.slice(0, 8)}...`],
     ...['X-Auth-Time', new Date(createdAt * 1000).toISOString()],
-    ...userHeaders(user),
+    ...userHeaders({ ...user, sub }),
   ]
 }
 

@@ -13,11 +13,23 @@ const name = z.string().min(1).max(512)
 const listQuery = z.strictObject({
   user: name.optional(),
   sid: name.optional(),
+  issuer: name.optional(),
   limit: z.coerce.number().int().min(1).max(500).default(100),
   after: z.string().max(512).optional(),
 })
 
-const endQuery = z.union([z.strictObject({ user: name }), z.strictObject({ sid: name })])
+const issuer = name.optional()
+const endQuery = z.union([
+  z.strictObject({ user: name, issuer }),
+  z.strictObject({ sid: name, issuer }),
+])
+
+/** A user, or a session at an IdP, and which IdP's. */
+interface Who {
+  user?: string | undefined
+  sid?: string | undefined
+  issuer?: string | undefined
+}
 
 /**
  * GET /admin/sessions — who is signed in: all, a page at a time, or those of a user or of a session at
@@ -25,8 +37,8 @@ const endQuery = z.union([z.strictObject({ user: name }), z.strictObject({ sid: 
  * Registered below the administrators' guard.
  */
 export function adminSessionRoutes(app: FastifyInstance, deps: RouteDeps): void {
-  const find = ({ user, sid }: { user?: string | undefined; sid?: string | undefined }) => {
-    const { issuer } = deps.config().idp
+  /** Of the IdP of `auth`, unless another issuer is named: the same name there is somebody else's. */
+  const find = ({ user, sid, issuer = deps.config().idp.issuer }: Who) => {
     if (user !== undefined) return deps.directory.ofUser(issuer, user)
     return deps.directory.ofIdpSession(issuer, sid ?? '')
   }

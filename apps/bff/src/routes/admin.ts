@@ -134,6 +134,7 @@ async function requireAdmin(deps: RouteDeps, request: FastifyRequest): Promise<v
       headers: { 'WWW-Authenticate': 'Bearer realm="admin", error="invalid_token"' },
     })
   }
+  const { trustedOrigins } = deps.frontendOf(request.raw)
   const found = await findOwnSession(deps, request, config)
   if (found.kind !== 'session') {
     throw new ProblemError(
@@ -147,7 +148,7 @@ async function requireAdmin(deps: RouteDeps, request: FastifyRequest): Promise<v
   const fault = csrfFault(
     requestOrigin(request.method, request.headers),
     found.session.ticket.csrf,
-    config.trustedOrigins,
+    trustedOrigins,
   )
   if (fault !== undefined) throw new ProblemError('CSRF_REJECTED', fault)
   const exchange = deps.exchangeOf(request.raw)

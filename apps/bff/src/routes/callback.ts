@@ -17,9 +17,6 @@ const NEEDS_PERSON = new Set([
   'account_selection_required',
 ])
 
-/** The one frontend that there is where none is configured. */
-const DEFAULT_FRONTEND = 'default'
-
 /** So much of `User-Agent` is kept, for people who look through their sessions. */
 const AGENT_CHARS = 200
 
@@ -30,13 +27,15 @@ const interactiveLogin = (returnTo: string) =>
 export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
   app.get('/auth/callback', async (request, reply) => {
     const config = deps.config()
-    const url = new URL(request.raw.url ?? '', config.publicUrl)
+    const frontend = deps.frontendOf(request.raw)
+    const { publicUrl, cookies: policy } = frontend
+    const url = new URL(request.raw.url ?? '', publicUrl)
     const state = url.searchParams.get('state')
     if (state === null || url.searchParams.getAll('state').length !== 1) {
       throw new ProblemError('LOGIN_STATE_INVALID', 'the state is missing; begin at /auth/login')
     }
     const cookies = request.headers.cookie
-    const cookieName = config.cookies.loginPrefix + loginCookieTag(state)
+    const cookieName = policy.loginPrefix + loginCookieTag(state)
     const found = await deps.logins.find(state, readCookie(cookies, cookieName))
     const own = await findOwnSession(deps, request, config)
     // One whose network has changed is what a silent login replaces; any other one that this caller may
@@ -54,10 +53,11 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
         'this sign-in is unknown or took too long; begin again at /auth/login',
       )
     }
-    if (found.kind === 'foreign') {
+    // A login that began at one frontend gives no session at another, whoever carries its cookie there.
+    if (found.kind === 'foreign' || found.login.frontend !== frontend.name) {
       throw new ProblemError(
         'LOGIN_STATE_INVALID',
-        `the cookie that was set at the start of this sign-in did not come back; begin again at ${new URL('/auth/login', config.publicUrl).href} and allow cookies`,
+        `the cookie that was set at the start of this sign-in did not come back; begin again at ${new URL('/auth/login', publicUrl).href} and allow cookies`,
       )
     }
     const { login } = found
@@ -76,7 +76,9 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       return reply.redirect(interactiveLogin(login.returnTo), 302)
     }
 
-    const answer = await deps.idp().completeLogin(url, login.secrets, deps.clock())
+    const answer = await deps.connections
+      .of(login.issuer)
+      .idp.completeLogin(url, login.secrets, deps.clock())
     if (answer.kind !== 'ok') noteIdpAnswer(deps, request, answer)
     if (answer.kind === 'unavailable') {
       deps.log.warn(
@@ -105,7 +107,11 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
 
     const { grant, claims } = answer.value
     const user = userFrom(claims)
-    if (login.silent && current.kind === 'session' && current.session.user.sub !== user.sub) {
+    const { issuer } = login
+    const other =
+      current.kind === 'session' &&
+      (current.session.user.sub !== user.sub || current.session.issuer !== issuer)
+    if (login.silent && other) {
       // Somebody else is signed in at the IdP: a silent login must not swap the user of the page.
       return reply.redirect(interactiveLogin(login.returnTo), 302)
     }
@@ -113,9 +119,9 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
     if (current.kind === 'session') await deps.sessions.end(current.session, 'login')
     const session = await deps.sessions.create({
       user,
-      issuer: config.idp.issuer,
+      issuer,
       sid: typeof claims.sid === 'string' ? claims.sid : undefined,
-      frontend: DEFAULT_FRONTEND,
+      frontend: frontend.name,
       idpSessionExpiresAt:
         typeof claims.session_expiry === 'number' ? claims.session_expiry : undefined,
       requested: login.requested,
@@ -128,11 +134,11 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       'session created',
     )
     deps.background(mintEagerly(deps, config, session))
-    const { sessionName, domain, loggedOutName } = config.cookies
+    const { sessionName, domain, sameSite, loggedOutName } = policy
     return reply
       .header('set-cookie', [
-        writeCookie(sessionName, session.ticket.cookie, { domain }),
-        writeCookie(loggedOutName, '', { maxAgeSeconds: 0 }),
+        writeCookie(sessionName, session.ticket.cookie, { domain, sameSite }),
+        writeCookie(loggedOutName, '', { sameSite, maxAgeSeconds: 0 }),
       ])
       .header('cache-control', 'no-store')
       .redirect(login.returnTo, 302)

@@ -5,6 +5,7 @@ import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { Registry } from 'prom-client'
 import type { BffConfig } from '../config.ts'
 import type { TraceStore } from '../explain/trace-store.ts'
+import type { Frontend } from '../frontends.ts'
 import type { Logins } from '../login/logins.ts'
 import type { Exchange } from '../proxy/exchange.ts'
 import type { SessionBindings } from '../session/binding.ts'
@@ -13,7 +14,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { SessionStore } from '../session/store.ts'
 import type { StoreKeys } from '../session/ticket.ts'
 import type { TokenBroker } from '../tokens/broker.ts'
-import type { Idp } from '../tokens/idp.ts'
+import type { Connections } from '../tokens/connection.ts'
 import type { IdpAway, IdpRefusal } from '../tokens/idp-answer.ts'
 import type { KeyRings } from '../tokens/key-rings.ts'
 import type { LogoutVerdict } from '../tokens/logout-token.ts'
@@ -29,7 +30,8 @@ export interface RouteDeps {
   storeKeys: StoreKeys
   logins: Logins
   broker: TokenBroker
-  idp: () => Idp
+  /** By the issuer of a login or a session. */
+  connections: Connections
   readLogoutToken: (token: string) => Promise<LogoutVerdict>
   revocations: Revocations
   keys: KeyRings
@@ -41,6 +43,8 @@ export interface RouteDeps {
   stopping: AbortSignal
   /** What is known of the request behind a Fastify request. */
   exchangeOf: (raw: IncomingMessage) => Exchange | undefined
+  /** The frontend whose host a request called. */
+  frontendOf: (raw: IncomingMessage) => Frontend
   traces: TraceStore
   metrics: Registry
   /** The state of the live configuration, and its reload by hand. */

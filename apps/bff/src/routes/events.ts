@@ -26,7 +26,7 @@ export function eventsRoute(app: FastifyInstance, deps: RouteDeps): void {
     const config = deps.config()
     const foreign = originFault(
       requestOrigin(request.method, request.headers),
-      config.trustedOrigins,
+      deps.frontendOf(request.raw).trustedOrigins,
     )
     if (foreign !== undefined) throw new ProblemError('ORIGIN_FORBIDDEN', foreign)
     const session = await requireOwnSession(deps, request, config)

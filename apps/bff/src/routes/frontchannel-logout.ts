@@ -16,14 +16,18 @@ const query = z.object({ iss: z.string().min(1).max(2048), sid: z.string().min(1
 export function frontchannelLogoutRoute(app: FastifyInstance, deps: RouteDeps): void {
   app.get('/auth/frontchannel-logout', async (request, reply) => {
     const config = deps.config()
-    const { issuer } = config.idp
     const asked = query.safeParse(request.query)
-    if (asked.success && asked.data.iss === issuer) {
+    const known = config.idps.find(({ issuer }) => issuer === asked.data?.iss)
+    const { issuer } = known ?? config.idp
+    if (asked.success && known !== undefined) {
       const { sid } = asked.data
       const own = await findOwnSession(deps, request, config)
       if (own.kind === 'session' && own.session.issuer === issuer && own.session.sid === sid) {
-        const { sessionName, domain } = config.cookies
-        reply.header('set-cookie', writeCookie(sessionName, '', { maxAgeSeconds: 0, domain }))
+        const { sessionName, domain, sameSite } = deps.frontendOf(request.raw).cookies
+        reply.header(
+          'set-cookie',
+          writeCookie(sessionName, '', { sameSite, maxAgeSeconds: 0, domain }),
+        )
       }
       await endSessions(deps, await deps.directory.ofIdpSession(issuer, sid), {
         ...{ reason: 'idp_logout', by: issuer, correlationId: request.id },

@@ -14,7 +14,10 @@ const STORE_MS = 2000
 export function healthRoutes(app: FastifyInstance, deps: RouteDeps): void {
   app.get('/health', async () => ({ status: 'ok' }))
   app.get('/health/ready', async (_request, reply) => {
-    const [idp, store] = await Promise.all([deps.idp().link.probe(), storeAnswers(deps)])
+    const [idp, store] = await Promise.all([
+      deps.connections.of(deps.config().idp.issuer).idp.link.probe(),
+      storeAnswers(deps),
+    ])
     const ready = idp.kind === 'ok' && store
     return reply.code(ready ? 200 : 503).send({
       status: ready ? 'ok' : 'degraded',

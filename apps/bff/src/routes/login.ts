@@ -1,8 +1,9 @@
-import { LOCAL_HOSTS } from '@audience-bridge/chain/local-hosts.ts'
+import { DEFAULT_FRONTEND } from '@audience-bridge/chain/frontends.ts'
+import { isLocalForBrowsers } from '@audience-bridge/chain/local-hosts.ts'
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import type { BffConfig } from '../config.ts'
+import type { Frontend } from '../frontends.ts'
 import { LOGIN_SECONDS, loginCookieTag } from '../login/logins.ts'
 import { loginRequestOf } from '../login/reauthorize.ts'
 import { readReturnTo } from '../login/return-to.ts'
@@ -28,10 +29,12 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
     if (!parsed.success) {
       throw new ProblemError('BAD_REQUEST', 'return_to once, and prompt "none" or "login" at most')
     }
+    const frontend = deps.frontendOf(request.raw)
+    const { publicUrl, cookies: policy } = frontend
     const { settings } = config.bridge
     const returnTo = readReturnTo(
       parsed.data.return_to,
-      config.publicUrl,
+      frontend,
       settings.auth.allowed_redirect_hosts,
     )
     if (returnTo === undefined) {
@@ -40,15 +43,11 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
         'return_to must be a path of this origin, or an https address on a host of auth.allowed_redirect_hosts',
       )
     }
-    refuseLostCookie(config)
+    refuseLostCookie(frontend)
     const host = request.headers.host
-    if (
-      host !== undefined &&
-      host !== config.publicUrl.host &&
-      parsed.data.host_checked === undefined
-    ) {
+    if (host !== undefined && host !== publicUrl.host && parsed.data.host_checked === undefined) {
       // A cookie set on this host would not come back to the callback on the public one.
-      const there = new URL('/auth/login', config.publicUrl)
+      const there = new URL('/auth/login', publicUrl)
       there.searchParams.set('return_to', returnTo)
       there.searchParams.set('host_checked', '1')
       if (parsed.data.prompt !== undefined) there.searchParams.set('prompt', parsed.data.prompt)
@@ -56,13 +55,13 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
     }
 
     const cookies = request.headers.cookie
-    const loggedOut = readCookie(cookies, config.cookies.loggedOutName) !== undefined
-    const requested = loginRequestOf(config)
+    const loggedOut = readCookie(cookies, policy.loggedOutName) !== undefined
+    const requested = loginRequestOf(config, frontend)
     // After a logout the next login asks for the password, even if the IdP was not told, and even if a
     // silent one is asked for: whoever comes to this browser next must not become the user before.
     const prompt = loggedOut ? 'login' : parsed.data.prompt
-    const started = await deps.idp().startLogin({
-      redirectUri: new URL('/auth/callback', config.publicUrl).href,
+    const started = await deps.connections.of(frontend.issuer).idp.startLogin({
+      redirectUri: new URL('/auth/callback', publicUrl).href,
       scope: requested.scopes.join(' '),
       resources: requested.resources,
       prompt,
@@ -92,16 +91,19 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
     const secret = await deps.logins.begin({
       secrets,
       returnTo,
+      frontend: frontend.name,
+      issuer: frontend.issuer,
       requested,
       silent: prompt === 'none',
     })
-    const name = config.cookies.loginPrefix + loginCookieTag(secrets.state)
+    const name = policy.loginPrefix + loginCookieTag(secrets.state)
+    const { sameSite } = policy
     // Browsers send the oldest first.
-    const leftovers = cookieNames(cookies, config.cookies.loginPrefix).slice(0, -MAX_LOGIN_COOKIES)
+    const leftovers = cookieNames(cookies, policy.loginPrefix).slice(0, -MAX_LOGIN_COOKIES)
     return reply
       .header('set-cookie', [
-        writeCookie(name, secret, { maxAgeSeconds: LOGIN_SECONDS }),
-        ...leftovers.map((old) => writeCookie(old, '', { maxAgeSeconds: 0 })),
+        writeCookie(name, secret, { sameSite, maxAgeSeconds: LOGIN_SECONDS }),
+        ...leftovers.map((old) => writeCookie(old, '', { sameSite, maxAgeSeconds: 0 })),
       ])
       .header('cache-control', 'no-store')
       .redirect(url, 302)
@@ -109,10 +111,11 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
 }
 
 /** A Secure cookie set over plain http comes back on localhost alone: say so instead of looping. */
-function refuseLostCookie({ publicUrl }: BffConfig): void {
-  if (publicUrl.protocol === 'https:' || LOCAL_HOSTS.has(publicUrl.hostname)) return
+function refuseLostCookie({ name, publicUrl }: Frontend): void {
+  if (publicUrl.protocol === 'https:' || isLocalForBrowsers(publicUrl.hostname)) return
+  const key = name === DEFAULT_FRONTEND ? 'server' : `frontends.${name}`
   throw new ProblemError(
     'LOGIN_STATE_INVALID',
-    `${publicUrl.origin} is plain http on a host that is not localhost, so browsers drop the Secure session cookie; serve it over https and set server.public_url`,
+    `${publicUrl.origin} is plain http on a host that is not localhost, so browsers drop the Secure session cookie; serve it over https and set ${key}.public_url`,
   )
 }

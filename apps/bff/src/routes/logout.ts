@@ -1,6 +1,6 @@
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { BffConfig } from '../config.ts'
+import type { Frontend } from '../frontends.ts'
 import { writeCookie } from '../session/cookie.ts'
 import { csrfFault, originFault, requestOrigin } from '../session/csrf.ts'
 import type { Session } from '../session/session.ts'
@@ -20,26 +20,28 @@ const LOGGED_OUT_SECONDS = 86_400
  */
 export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
   const post = async (request: FastifyRequest, reply: FastifyReply) => {
+    const frontend = deps.frontendOf(request.raw)
+    const { trustedOrigins } = frontend
     const config = deps.config()
     const head = requestOrigin(request.method, request.headers)
     const sender = { ...head, token: head.token ?? formField(request.body, 'csrf_token') }
     // SameSite=Lax keeps the cookie away from another site's form, so that no session is found; the
     // answer to the form would delete the cookie all the same.
-    const foreign = originFault(sender, config.trustedOrigins)
+    const foreign = originFault(sender, trustedOrigins)
     if (foreign !== undefined) throw new ProblemError('CSRF_REJECTED', foreign)
     const everywhere = readEverywhere(request)
     const found = await findOwnSession(deps, request, config)
-    let logoutUrl = new URL('/', config.publicUrl).href
+    let logoutUrl = new URL('/', frontend.publicUrl).href
     if (found.kind === 'session') {
-      const fault = csrfFault(sender, found.session.ticket.csrf, config.trustedOrigins)
+      const fault = csrfFault(sender, found.session.ticket.csrf, trustedOrigins)
       if (fault !== undefined) throw new ProblemError('CSRF_REJECTED', fault)
-      logoutUrl = (await endOwn(deps, config, request, found.session, everywhere)) ?? logoutUrl
+      logoutUrl = (await endOwn(deps, frontend, request, found.session, everywhere)) ?? logoutUrl
     }
-    const { sessionName, loggedOutName, domain } = config.cookies
+    const { sessionName, loggedOutName, domain, sameSite } = frontend.cookies
     reply
       .header('set-cookie', [
-        writeCookie(sessionName, '', { maxAgeSeconds: 0, domain }),
-        writeCookie(loggedOutName, '1', { maxAgeSeconds: LOGGED_OUT_SECONDS }),
+        writeCookie(sessionName, '', { sameSite, maxAgeSeconds: 0, domain }),
+        writeCookie(loggedOutName, '1', { sameSite, maxAgeSeconds: LOGGED_OUT_SECONDS }),
       ])
       .header('cache-control', 'no-store')
     return navigates(request)
@@ -61,7 +63,7 @@ export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
       'Sign out?',
       `<form method="post" action="/auth/logout"><input type="hidden" name="csrf_token" value="${escapeHtml(found.session.ticket.csrf)}">${everywhere ? all + here : here + all}</form>`,
       // The form's answer redirects to the IdP, which form-action must allow.
-      ["'self'", new URL(config.bridge.settings.auth.issuer).origin],
+      ["'self'", new URL(found.session.issuer).origin],
     )
   }
   for (const path of ['/auth/logout', '/api/auth/logout']) {
@@ -76,7 +78,7 @@ export function logoutRoute(app: FastifyInstance, deps: RouteDeps): void {
  */
 async function endOwn(
   deps: RouteDeps,
-  config: BffConfig,
+  frontend: Frontend,
   request: FastifyRequest,
   session: Session,
   everywhere: boolean,
@@ -96,7 +98,7 @@ async function endOwn(
     'session ended by logout',
   )
   const [url] = await Promise.all([
-    deps.idp().endSessionUrl(idToken, new URL('/', config.publicUrl).href),
+    deps.connections.of(issuer).idp.endSessionUrl(idToken, new URL('/', frontend.publicUrl).href),
     deps.revocations.revoke(issuer, refreshToken),
   ])
   return url.kind === 'ok' ? url.value : undefined

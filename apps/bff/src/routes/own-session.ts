@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { BffConfig } from '../config.ts'
 import type { BindingFault } from '../session/binding.ts'
-import { readCookie } from '../session/cookie.ts'
+import { findSession } from '../session/lookup.ts'
 import type { Session } from '../session/session.ts'
 import type { SessionLookup } from '../session/sessions.ts'
 import type { RouteDeps } from './deps.ts'
@@ -13,12 +13,12 @@ export type OwnLookup =
 
 /** The session of a request to one of the BFF's own endpoints, if this caller may use it. */
 export async function findOwnSession(
-  deps: Pick<RouteDeps, 'sessions' | 'bindings' | 'exchangeOf'>,
+  deps: Pick<RouteDeps, 'sessions' | 'bindings' | 'exchangeOf' | 'frontendOf'>,
   request: FastifyRequest,
   config: BffConfig,
 ): Promise<OwnLookup> {
-  const cookie = readCookie(request.headers.cookie, config.cookies.sessionName)
-  const found = await deps.sessions.find(cookie)
+  const frontend = deps.frontendOf(request.raw)
+  const found = await findSession(deps.sessions, frontend, request.headers.cookie)
   if (found.kind !== 'session') return found
   const { session } = found
   const verdict = deps.bindings.judge(session, request.raw, config.binding)

@@ -55,7 +55,11 @@ export async function buildRoutes(
   })
   app.addHook('onSend', async (request, reply) => {
     reply.header('X-Correlation-ID', request.id)
-    reply.headers(corsHeaders(request.headers.origin, deps.config().corsOrigins))
+    const { corsOrigins } = deps.frontendOf(request.raw)
+    const { Vary: vary, ...cors } = corsHeaders(request.headers.origin, corsOrigins)
+    reply.headers(cors)
+    const before = reply.getHeader('vary')
+    if (vary !== undefined) reply.header('vary', before === undefined ? vary : `${before}, ${vary}`)
   })
   app.setErrorHandler((error, request, reply) => {
     const failure = problemFrom(error)

@@ -19,7 +19,11 @@ export function sessionRoute(app: FastifyInstance, deps: RouteDeps): void {
     const config = deps.config()
     const found = await findOwnSession(deps, request, config)
     if (found.kind !== 'session') return { authenticated: false }
-    const rotated = await rotateSession(deps.sessions, found.session, config.cookies)
+    const rotated = await rotateSession(
+      deps.sessions,
+      found.session,
+      deps.frontendOf(request.raw).cookies,
+    )
     if (rotated !== undefined) reply.header('set-cookie', rotated.setCookie)
     return sessionBody(deps, config, rotated?.session ?? found.session)
   }

@@ -37,7 +37,8 @@ export function sessionsRoutes(app: FastifyInstance, deps: RouteDeps): void {
     const config = deps.config()
     const session = await requireOwnSession(deps, request, config)
     const sender = requestOrigin(request.method, request.headers)
-    const fault = csrfFault(sender, session.ticket.csrf, config.trustedOrigins)
+    const { trustedOrigins } = deps.frontendOf(request.raw)
+    const fault = csrfFault(sender, session.ticket.csrf, trustedOrigins)
     if (fault !== undefined) throw new ProblemError('CSRF_REJECTED', fault)
     // Looked for among one's own: somebody else's is as unknown as one that never was.
     const own = await deps.directory.ofUser(session.issuer, session.user.sub)

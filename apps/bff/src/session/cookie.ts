@@ -6,22 +6,7 @@ export interface CookiePolicy {
   /** Whose presence makes the next login ask for the password again. */
   loggedOutName: string
   domain: string | undefined
-}
-
-/** Cookie names from the settings: `__Host-` unless a domain is configured (facts 2.3). */
-export function cookiePolicyOf(session: {
-  cookie_name?: string | undefined
-  cookie_suffix?: string | undefined
-  cookie_domain?: string | undefined
-}): CookiePolicy {
-  const prefix = session.cookie_domain === undefined ? '__Host-' : ''
-  const suffix = session.cookie_suffix === undefined ? '' : `_${session.cookie_suffix}`
-  return {
-    sessionName: `${session.cookie_name ?? `${prefix}bff_session`}${suffix}`,
-    loginPrefix: `__Host-bff_login${suffix}_`,
-    loggedOutName: `__Host-bff_logged_out${suffix}`,
-    domain: session.cookie_domain,
-  }
+  sameSite: 'lax' | 'none'
 }
 
 /**
@@ -54,18 +39,24 @@ export function cookieNames(header: string | undefined, prefix: string): string[
 }
 
 /**
- * A `Set-Cookie` value: always HttpOnly, Secure, SameSite=Lax, Path=/.
+ * A `Set-Cookie` value: always HttpOnly, Secure, Path=/. For pages of other sites it is also
+ * `Partitioned`: browsers keep one for each site that embeds us, so that it cannot follow the user.
  *
- * @param maxAgeSeconds absent: until the browser closes; 0: delete.
+ * @param more `domain` of the session's cookie alone; `maxAgeSeconds` absent: until the browser closes; 0: delete.
  */
 export function writeCookie(
   name: string,
   value: string,
-  more: { maxAgeSeconds?: number; domain?: string | undefined } = {},
+  more: {
+    sameSite: CookiePolicy['sameSite']
+    maxAgeSeconds?: number
+    domain?: string | undefined
+  },
 ): string {
   const age = more.maxAgeSeconds === undefined ? '' : `; Max-Age=${more.maxAgeSeconds}`
   const domain = more.domain === undefined ? '' : `; Domain=${more.domain}`
-  return `${name}=${value}; Path=/${domain}${age}; HttpOnly; Secure; SameSite=Lax`
+  const site = more.sameSite === 'none' ? 'SameSite=None; Partitioned' : 'SameSite=Lax'
+  return `${name}=${value}; Path=/${domain}${age}; HttpOnly; Secure; ${site}`
 }
 
 /**

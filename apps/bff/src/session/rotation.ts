@@ -10,11 +10,11 @@ import type { Sessions } from './sessions.ts'
 export async function rotateSession(
   sessions: Sessions,
   session: Session,
-  { sessionName, domain }: CookiePolicy,
+  { sessionName, domain, sameSite }: CookiePolicy,
 ): Promise<{ session: Session; setCookie: string } | undefined> {
   if (!session.privilegesChanged) return undefined
   const successor = await sessions.rotate(session)
   if (successor === undefined) return undefined
-  const setCookie = writeCookie(sessionName, successor.ticket.cookie, { domain })
+  const setCookie = writeCookie(sessionName, successor.ticket.cookie, { domain, sameSite })
   return { session: successor, setCookie }
 }

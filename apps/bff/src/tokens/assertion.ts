@@ -11,16 +11,25 @@ export const ASSERTION_SECONDS = 60
  * (design rule 2, `client_credentials`). A plain identity header could be forged by whoever
  * reaches the backend; a JWT with the service as `aud` cannot, nor be replayed at another.
  */
-export type UserAssertion = (user: SessionUser, audience: string, now: number) => Promise<string>
+/** @param subject who the user is among those of all IdPs. */
+export type UserAssertion = (
+  user: SessionUser,
+  subject: string,
+  audience: string,
+  now: number,
+) => Promise<string>
 
 export function createUserAssertion(ring: KeyRing, issuer: () => string): UserAssertion {
-  return async (user, audience, now) => {
+  return async ({ roles, permissions, email }, subject, audience, now) => {
     const { kid, privateKey } = await ring.signer()
-    const email = user.email === undefined ? {} : { email: user.email }
-    return new SignJWT({ roles: user.roles, ...email })
+    return new SignJWT({
+      roles,
+      ...(permissions === undefined ? {} : { permissions }),
+      ...(email === undefined ? {} : { email }),
+    })
       .setProtectedHeader({ alg: 'ES256', typ: 'user-assertion+jwt', kid })
       .setIssuer(issuer())
-      .setSubject(user.sub)
+      .setSubject(subject)
       .setAudience(audience)
       .setJti(randomUUID())
       .setIssuedAt(now)

@@ -1,3 +1,4 @@
+import type { ClaimsMapping } from '@audience-bridge/chain/bff-idps.ts'
 import * as oidc from 'openid-client'
 import { answerFrom, CannotSign, type IdpAnswer, type IdpAway, reasonOf } from './idp-answer.ts'
 import {
@@ -18,6 +19,10 @@ export type IdpSettings = ClientCredentials & {
   dpop: boolean
   timeoutSeconds: number
   clockToleranceSeconds: number
+  /** Which claims are roles; undefined: the claim `roles`, as our own IdP has it. */
+  claims: ClaimsMapping | undefined
+  /** In the names of its users; undefined: their `sub` alone. */
+  provider: string | undefined
 }
 
 /** A probe answers sooner than a call may take, in seconds, and is shared for a while. */
@@ -35,11 +40,14 @@ export class IdpLink {
   readonly settings: IdpSettings
   readonly rings: SigningRings
   readonly #fetch: IdpFetch
+  readonly #retired: boolean
   readonly #handles = new Map<string, oidc.DPoPHandle>()
   #configuration: Promise<oidc.Configuration> | undefined
   #probe: { at: number; answer: Promise<IdpAnswer<void>> } | undefined
 
-  constructor(settings: IdpSettings, rings: SigningRings, observer: IdpObserver) {
+  /** @param retired the configuration has it no longer: it refuses everything, so that its sessions end. */
+  constructor(settings: IdpSettings, rings: SigningRings, observer: IdpObserver, retired = false) {
+    this.#retired = retired
     this.settings = settings
     this.rings = rings
     this.#fetch = createIdpFetch(settings.tls, observer)
@@ -122,6 +130,10 @@ export class IdpLink {
 
   /** @throws what kept us from signing, which is no answer of the IdP. */
   async ask<T>(question: (configuration: oidc.Configuration) => Promise<T>): Promise<IdpAnswer<T>> {
+    if (this.#retired) {
+      const description = `the issuer ${this.settings.issuer} is configured no longer`
+      return { kind: 'refused', error: 'invalid_grant', description }
+    }
     try {
       this.#configuration ??= this.#discover()
       let configuration: oidc.Configuration

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import * as oidc from 'openid-client'
 import type { Grant } from '../session/session.ts'
+import { mapClaims } from './claims.ts'
 import { grantFrom, type IdpAnswer, type IssuedToken, issuedFrom } from './idp-answer.ts'
 import type { IdpLink, IdpSettings } from './idp-link.ts'
 
@@ -111,7 +112,7 @@ export class Idp {
       const response = await oidc.authorizationCodeGrant(configuration, callback, checks, {}, bound)
       return {
         grant: grantFrom(response, undefined, now),
-        claims: { ...response.claims() },
+        claims: mapClaims(response.claims() ?? {}, this.settings.claims),
       }
     })
   }
@@ -128,7 +129,7 @@ export class Idp {
       const claims = response.claims()
       return {
         grant: grantFrom(response, grant, now),
-        claims: claims === undefined ? undefined : { ...claims },
+        claims: claims === undefined ? undefined : mapClaims(claims, this.settings.claims),
       }
     })
   }

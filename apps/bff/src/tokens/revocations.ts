@@ -11,27 +11,27 @@ const LANES = 8
  * grant lives until the IdP's own limit.
  */
 export class Revocations {
-  readonly #idp: () => Idp
+  readonly #idpOf: (session: { issuer: string }) => Idp
   readonly #log: Logger
   readonly #counted: (outcome: IdpAnswer<void>['kind']) => void
   readonly #waiting: (() => void)[] = []
   #free = LANES
 
   constructor(deps: {
-    idp: () => Idp
+    idpOf: (session: { issuer: string }) => Idp
     log: Logger
     counted: (outcome: IdpAnswer<void>['kind']) => void
   }) {
-    this.#idp = deps.idp
+    this.#idpOf = deps.idpOf
     this.#log = deps.log
     this.#counted = deps.counted
   }
 
   /** Never fails. */
   async revoke(issuer: string, refreshToken: string | undefined): Promise<void> {
-    const idp = this.#idp()
+    if (refreshToken === undefined) return
     // The attack of a mistake: one IdP's token would be shown to another.
-    if (refreshToken === undefined || issuer !== idp.settings.issuer) return
+    const idp = this.#idpOf({ issuer })
     if (this.#free > 0) this.#free--
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     const answer = await idp.revoke(refreshToken)
