@@ -4,9 +4,11 @@ import { test } from 'node:test'
 import { inOrder, replace } from '@audience-bridge/testkit/config-copy.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
 import { startNginx } from '@audience-bridge/testkit/proxies.ts'
-import { ANALYTICS, edgeContract, PATH, startEdgeWorld } from './edge-world.ts'
+import { ANALYTICS, edgeContract, edgeSockets, PATH, startEdgeWorld } from './edge-world.ts'
 
 test('nginx carries the traffic as shipped', (t) => edgeContract(t, startNginx))
+
+test('nginx leaves WebSockets to the BFF', (t) => edgeSockets(t, startNginx))
 
 test('nginx keeps an answer for its seconds', async (t) => {
   const { gateway, analytics, questions } = await startEdgeWorld(t, startNginx)

@@ -4,15 +4,27 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { readSecret } from '@audience-bridge/kit/secret.ts'
 import { replace } from '@audience-bridge/testkit/config-copy.ts'
-import { type Arrival, type Echo, rawNames, startEcho } from '@audience-bridge/testkit/echo.ts'
+import {
+  type Arrival,
+  decodePart,
+  type Echo,
+  rawNames,
+  startEcho,
+} from '@audience-bridge/testkit/echo.ts'
 import { edgeSettings } from '@audience-bridge/testkit/edge.ts'
-import { type Gateway, startGateway } from '@audience-bridge/testkit/gateway.ts'
+import {
+  type Gateway,
+  type GatewayOptions,
+  startGateway,
+} from '@audience-bridge/testkit/gateway.ts'
 import { freePort } from '@audience-bridge/testkit/ports.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
 import type { EdgeOptions, EdgeProxy } from '@audience-bridge/testkit/proxies.ts'
 import { sendRaw } from '@audience-bridge/testkit/raw.ts'
 import { USERS } from '@audience-bridge/testkit/users.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
+import { startWebSocketEcho } from '@audience-bridge/testkit/websocket.ts'
+import { openWebSocket } from '@audience-bridge/testkit/websocket-client.ts'
 
 export const ANALYTICS = 'https://analytics.ocg.labs.empowernow.ai'
 export const CRUD = 'https://crud.ocg.labs.empowernow.ai'
@@ -40,15 +52,19 @@ export async function startEdgeWorld(
   t: TestContext,
   start: StartProxy,
   edits: EdgeOptions['edits'] = {},
+  gatewayOptions: Pick<GatewayOptions, 'edits' | 'upstreams'> = {},
 ): Promise<EdgeWorld> {
   const analytics = await startEcho(t)
   const crud = await startEcho(t)
   const port = await freePort()
   const origin = `http://localhost:${port}`
   const gateway = await startGateway(t, {
-    edits: edgeSettings([`cache_seconds: ${CACHE_SECONDS}`]),
+    edits: { ...edgeSettings([`cache_seconds: ${CACHE_SECONDS}`]), ...gatewayOptions.edits },
     env: { BFF_PUBLIC_URL: origin },
-    upstreams: { analytics_service: analytics.origin, crud_service: crud.origin },
+    upstreams: {
+      ...{ analytics_service: analytics.origin, crud_service: crud.origin },
+      ...gatewayOptions.upstreams,
+    },
   })
   const bff = `127.0.0.1:${gateway.config().bridge.settings.server.port}`
   const secret = readSecret(`file:${join(gateway.dataDirectory, 'secrets/edge.secret')}`)
@@ -354,4 +370,37 @@ export async function edgeContract(t: TestContext, start: StartProxy): Promise<v
   })
 
   assert.doesNotMatch(world.proxy.said(), new RegExp(secret), 'the proxy logs no secret')
+}
+
+/** A WebSocket passes the proxy to the BFF, which brings the token and ends it with the session. */
+export async function edgeSockets(t: TestContext, start: StartProxy): Promise<void> {
+  const echo = await startWebSocketEcho(t)
+  const { gateway, origin, analytics } = await startEdgeWorld(
+    t,
+    start,
+    {},
+    {
+      upstreams: { analytics_service: echo.origin },
+      edits: {
+        'BFF/config/routes.yaml': replace(
+          'upstream_path: /api/v1/analytics/{path}\n',
+          'upstream_path: /api/v1/analytics/{path}\n    websocket: true\n',
+        ),
+      },
+    },
+  )
+  const member = await gateway.signedIn()
+  const at = `${origin}/api/v1/analytics/live`
+  const opened = await openWebSocket(at, { cookie: member.cookie, origin })
+  opened.send('hello')
+  await until('the echo', () => opened.messages.includes('hello'))
+  const head = echo.peers.at(-1)?.head.headers
+  const token = head?.authorization?.replace('Bearer ', '') ?? ''
+  assert.equal(decodePart(token, 1).aud, ANALYTICS)
+  assert.equal(head?.cookie, undefined)
+  const foreign = { cookie: member.cookie, origin: 'https://evil.example' }
+  await assert.rejects(openWebSocket(at, foreign), /refused/)
+  await member.signOut()
+  await opened.closed
+  assert.equal(analytics.arrivals.length, 0, 'the proxy itself carried none of it')
 }
