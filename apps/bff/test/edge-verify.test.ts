@@ -56,7 +56,7 @@ test('who is signed in, for a proxy that asks', async (t) => {
     })
     assert.equal(typeof (await assertProblem(response, 'SESSION_REQUIRED')).detail, 'string')
     const stranger = gateway.visitor()
-    const cookie = `${gateway.config().cookies.sessionName}=${'x'.repeat(43)}`
+    const cookie = `${gateway.config().frontends.first.cookies.sessionName}=${'x'.repeat(43)}`
     await assertProblem(
       await stranger.fetch('/auth/verify', { headers: { cookie } }),
       'SESSION_EXPIRED',
@@ -288,6 +288,24 @@ test('a machine token comes with the assertion that names the user', async (t) =
   const assertion = decodePart(response.headers.get('x-user-assertion') ?? '', 1)
   assert.equal(assertion.sub, (await gateway.openSession(member))?.user.sub)
   assert.equal(assertion.aud, CRUD)
+})
+
+test('a token that is bound to a key of the BFF is not handed out: nobody else can prove it', async (t) => {
+  const gateway = await startGateway(t, {
+    edits: {
+      [SETTINGS]: inOrder(
+        edgeSettings()[SETTINGS] ?? ((text) => text),
+        replace('session:\n', 'service_dpop:\n  crud_service: true\n\nsession:\n'),
+      ),
+    },
+  })
+  const member = await gateway.signedIn()
+  const response = await ask(gateway, member, {
+    'x-edge-secret': `${secretOf(gateway)} GET /api/crud/projects`,
+  })
+  assert.equal(response.headers.get('authorization'), null)
+  const { detail } = await assertProblem(response, 'ACCESS_DENIED')
+  assert.match(String(detail), /DPoP.*let the BFF carry this route/)
 })
 
 test('an answer is kept no longer than the session and the token live', async (t) => {

@@ -148,7 +148,10 @@ export async function edgeContract(t: TestContext, start: StartProxy): Promise<v
     await assertProblem(await post({}), 'CSRF_REJECTED')
     await assertProblem(await post({ 'x-csrf-token': 'x'.repeat(64) }), 'CSRF_REJECTED')
     const token = { 'x-csrf-token': await member.csrfToken() }
-    await assertProblem(await post({ ...token, origin: 'https://evil.example' }), 'CSRF_REJECTED')
+    await assertProblem(
+      await post({ ...token, origin: 'https://evil.example' }),
+      'ORIGIN_FORBIDDEN',
+    )
     assert.equal(crud.arrivals.length, before)
     const good = { ...token, origin, 'content-type': 'application/json' }
     assert.equal((await post(good)).status, 200)

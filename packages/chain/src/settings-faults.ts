@@ -106,10 +106,7 @@ type AddFault = (
 ) => void
 
 /** What a way to prove oneself, or to bind a token, lacks. */
-function clientAuthFaults(
-  { auth, service_dpop, service_mint, edge }: BffSettings,
-  fault: AddFault,
-) {
+function clientAuthFaults({ auth, service_dpop, service_mint }: BffSettings, fault: AddFault) {
   const { token_endpoint_auth_method: method, mtls, keys } = auth
   const at = ['auth', 'token_endpoint_auth_method']
   if (method.startsWith('client_secret_') && auth.client_secret === undefined) {
@@ -152,17 +149,6 @@ function clientAuthFaults(
         path: ['auth', 'keys', 'retire_after_days'],
         value: 2 * keys.rotate_after_days,
       },
-    )
-  }
-  const asking = Object.keys(service_dpop).find((service) => service_dpop[service])
-  if (edge?.tokens && asking !== undefined) {
-    fault(
-      'conflicting_keys',
-      ['service_dpop', asking],
-      `edge.tokens, and a bound token for ${asking}`,
-      'a bearer token: a proxy in front cannot prove the key that a token is bound to',
-      `delete service_dpop.${asking}, or set edge.tokens to false`,
-      { op: 'remove', path: ['service_dpop', asking] },
     )
   }
   for (const [service, mint] of Object.entries(service_mint)) {

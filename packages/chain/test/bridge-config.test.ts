@@ -223,14 +223,6 @@ test('faults of settings.yaml', async (t) => {
       ['invalid_value auth.keys.retire_after_days'],
     ],
     [
-      'a bound token for a proxy that cannot prove its key',
-      inOrder(
-        replace('trusted_proxies: []', 'trusted_proxies: [127.0.0.1]'),
-        append('edge: {tokens: true, secret: file:x}\nservice_dpop: {crud_service: true}'),
-      ),
-      ['conflicting_keys service_dpop.crud_service'],
-    ],
-    [
       "the login's own bound token as a bearer",
       inOrder(
         addAfter('auth:', '  dpop: true'),
