@@ -26,9 +26,14 @@ const CONSOLE = 'apps/console/src'
 /** Files, and what of ours they may import besides their own folder. The first row that matches. */
 const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/main.ts`, [`${BFF}/**`, CHAIN, KIT, OUTBOX]],
-  [`${BFF}/server.ts`, [`${BFF}/{routes,proxy,login,session,tokens}/*.ts`, CHAIN, KIT, OUTBOX]],
+  [
+    `${BFF}/server.ts`,
+    [`${BFF}/{fast,routes,proxy,login,session,tokens}/*.ts`, CHAIN, KIT, OUTBOX],
+  ],
   // The first look at a request: ours, or the proxy's.
-  [`${BFF}/dispatch.ts`, [`${BFF}/{proxy,explain}/*.ts`, CHAIN, KIT, OUTBOX]],
+  [`${BFF}/{dispatch,place,settle}.ts`, [`${BFF}/{proxy,explain}/*.ts`, CHAIN, KIT, OUTBOX]],
+  // The same judgement without Node's HTTP server: it may use what the proxy and the first look do.
+  [`${BFF}/fast/*.ts`, [`${BFF}/proxy/*.ts`, `${BFF}/{config,place,settle}.ts`, CHAIN, KIT]],
   // Headers for other origins are the same for the BFF's own answers as for a backend's.
   [
     `${BFF}/routes/*.ts`,
@@ -122,7 +127,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
 ]
 
 /** Layers that nothing below may know, not even as a type. */
-const UPPER = '{main.ts,main.tsx,server.ts,routes/**,proxy/**}'
+const UPPER = '{main.ts,main.tsx,server.ts,fast/**,routes/**,proxy/**}'
 /** The record of one request is read, as a type, by whatever counts or explains requests. */
 const RECORD = `${BFF}/proxy/exchange.ts`
 
@@ -155,7 +160,7 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
     '{undici,node:net,node:http,node:https,node:http2,node:tls,node:dgram}',
     [
       `${BFF}/{main,server}.ts`,
-      `${BFF}/proxy/*.ts`,
+      `${BFF}/{fast,proxy}/*.ts`,
       // The one way to an IdP.
       `${BFF}/tokens/idp-fetch.ts`,
       `${IDP}/{listener,http}.ts`,

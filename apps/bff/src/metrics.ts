@@ -1,7 +1,7 @@
 import type { Live } from '@audience-bridge/kit/live.ts'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { BffConfig } from './config.ts'
-import type { Exchange } from './proxy/exchange.ts'
+import type { Passage } from './proxy/exchange.ts'
 import type { BindingFault } from './session/binding.ts'
 import type { SessionEnd } from './session/session.ts'
 import type { TokenOutcome } from './tokens/broker.ts'
@@ -9,7 +9,7 @@ import type { TokenOutcome } from './tokens/broker.ts'
 /** What the BFF counts. Labels are bounded: routes, services and codes, never users or paths. */
 export interface Metrics {
   registry: Registry
-  request(exchange: Exchange, elapsedMs: number): void
+  request(exchange: Passage, elapsedMs: number): void
   minted(service: string, grantType: string, outcome: TokenOutcome['kind'], elapsedMs: number): void
   sessionCreated(): void
   sessionEnded(reason: SessionEnd): void

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { Live } from '@audience-bridge/kit/live.ts'
@@ -7,6 +7,7 @@ import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { BffConfig } from './config.ts'
 import { dispatch, dispatchUpgrade } from './dispatch.ts'
 import type { TraceStore } from './explain/trace-store.ts'
+import { FrontServer } from './fast/front-server.ts'
 import { Logins } from './login/logins.ts'
 import { createMetrics } from './metrics.ts'
 import { Allowance } from './proxy/allowance.ts'
@@ -171,6 +172,8 @@ export async function buildBff(
   }
   const exchanges = new WeakMap<IncomingMessage, Exchange>()
   const anonymousEvents = new Allowance(ANONYMOUS_EVENTS_PER_SECOND)
+  const { config, traces } = deps
+  const settling = { log, outbox, traces, anonymousEvents, metrics }
   const background = new Set<Promise<unknown>>()
   const app = await buildRoutes(
     {
@@ -204,9 +207,11 @@ export async function buildBff(
     },
     deps.consoleDirectory,
     (own) => {
-      const dispatching = { ...deps, outbox, anonymousEvents, metrics, pipeline, exchanges, own }
-      const server = createServer({ shouldUpgradeCallback: asksForWebSocket }, (req, res) =>
-        dispatch(dispatching, req, res),
+      const dispatching = { ...settling, config, pipeline, exchanges, own }
+      const server = new FrontServer(
+        { shouldUpgradeCallback: asksForWebSocket },
+        { config, log, channels, admit: pipeline, settle: settling },
+        (req, res, begun) => dispatch(dispatching, req, res, { begun }),
       )
       return server.on('upgrade', (req, socket: Socket, early) =>
         dispatchUpgrade(dispatching, req, socket, early),

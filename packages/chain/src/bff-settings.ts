@@ -58,6 +58,8 @@ export const bffSettingsSchema = z.strictObject({
     drain_seconds: z.number().min(0).max(600).default(30),
     /** Peers (addresses or CIDR blocks) whose `X-Forwarded-*` are believed. */
     trusted_proxies: addressBlocks.default([]),
+    /** Plain requests pass without Node's HTTP server; off for diagnosis only: it costs half the speed. */
+    fast_path: z.boolean().default(true),
   }),
   auth: z.strictObject({
     /** The IdP's `iss`, exactly; https unless it is this machine. */

@@ -76,6 +76,8 @@ export interface Gateway {
   ): Promise<RawAnswer>
   /** Stops and starts the BFF over the same store, after edits of the files. */
   restartBff(edits?: Edits): Promise<void>
+  /** Stops the BFF as a signal does: what is under way may end. */
+  drainBff(): Promise<void>
   /** Edits the files and lets the running BFF follow, whatever is under way. */
   reconfigure(edits: Edits): void
   adminToken: string
@@ -267,6 +269,11 @@ export async function startGateway(t: TestContext, options: GatewayOptions = {})
       editConfig(configDirectory, edits)
       config = readGatewayConfig(configDirectory, env, options)
       await startBff()
+    },
+    async drainBff() {
+      const closing = bff?.close()
+      bff = undefined
+      await closing
     },
     reconfigure(edits) {
       editConfig(configDirectory, edits)

@@ -2,13 +2,13 @@ import { hostname } from 'node:os'
 import { type Explanation, explain } from '@audience-bridge/chain/explanation.ts'
 import type { Observation, SessionSeen } from '@audience-bridge/chain/observation.ts'
 import { PROBLEMS, type ProblemCode } from '@audience-bridge/contracts/problem.ts'
-import type { Exchange } from '../proxy/exchange.ts'
+import type { Passage } from '../proxy/exchange.ts'
 
 /** Names this node among those that share a store. */
 const NODE = hostname()
 
 /** What is known of a request, as data: never a token, a cookie or a secret. */
-export function observe(exchange: Exchange, status: number): Observation {
+export function observe(exchange: Passage, status: number): Observation {
   const { route } = exchange.route ?? {}
   return {
     id: exchange.correlationId,
@@ -33,7 +33,7 @@ export function observe(exchange: Exchange, status: number): Observation {
   }
 }
 
-function sessionSeen({ sessionState, sessionEnded, bindingFault, session }: Exchange): SessionSeen {
+function sessionSeen({ sessionState, sessionEnded, bindingFault, session }: Passage): SessionSeen {
   const why = {
     ...(sessionEnded === undefined ? {} : { ended: sessionEnded }),
     ...(bindingFault === undefined ? {} : { binding_fault: bindingFault }),
@@ -51,13 +51,13 @@ function sessionSeen({ sessionState, sessionEnded, bindingFault, session }: Exch
 }
 
 /** The explanation of a request that is about to be answered with a problem. */
-export function explainExchange(exchange: Exchange, code: ProblemCode): Explanation {
+export function explainExchange(exchange: Passage, code: ProblemCode): Explanation {
   return explainObservation(exchange, observe(exchange, PROBLEMS[code].status))
 }
 
 /** A login has no route: the links of the files that concern it are those of any chain. */
 export function explainObservation(
-  { config }: Pick<Exchange, 'config'>,
+  { config }: Pick<Passage, 'config'>,
   observation: Observation,
 ): Explanation {
   const chain =

@@ -1,7 +1,7 @@
 import { ACCESS_EVENT, DECISION_EVENT } from '@audience-bridge/contracts/event.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
-import type { Exchange } from './exchange.ts'
+import type { Passage } from './exchange.ts'
 
 /** Refusals by which the gateway itself denied access, as its decision events name them. */
 const DENIALS = new Set([
@@ -19,7 +19,7 @@ const DENIALS = new Set([
 const CALLER_LEFT = 499
 
 /** Accounts for a finished request: one access line, one access event, one decision event. */
-export function account(log: Logger, outbox: Outbox | undefined, exchange: Exchange): void {
+export function account(log: Logger, outbox: Outbox | undefined, exchange: Passage): void {
   const { res, route, method, path, correlationId } = exchange
   const elapsedMs = Math.round((performance.now() - exchange.startedAt) * 1000) / 1000
   const service = route?.route.target_service
@@ -89,7 +89,7 @@ export function account(log: Logger, outbox: Outbox | undefined, exchange: Excha
 }
 
 /** The evidence for least privilege: what the call needed, and what its token carried. */
-function scopesOf({ upstream, token }: Exchange): {
+function scopesOf({ upstream, token }: Passage): {
   required_scope?: string
   token_scopes?: string
   scope_refused?: boolean

@@ -14,7 +14,7 @@ import type { UserAssertion } from '../tokens/assertion.ts'
 import type { BearerVerifiers } from '../tokens/bearer.ts'
 import type { NoToken, TokenBroker, TokenOutcome } from '../tokens/broker.ts'
 import { principalOf } from '../tokens/claims.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange, Passage } from './exchange.ts'
 
 /** What goes to the backend as proof of who calls. */
 export interface Credentials {
@@ -63,16 +63,53 @@ const NO_SESSION = refuse(
 )
 
 /** Session, then CSRF, then token: the first that fails decides (design rule 6). */
-export function authorize(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
-  switch (exchange.route?.route.auth) {
-    case 'session':
-      return authorizeSession(deps, exchange)
-    case 'bearer':
-      return authorizeBearer(deps, exchange)
-    default:
-      return Promise.resolve({ kind: 'authorized', credentials: NO_CREDENTIALS })
-  }
+export async function authorize(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
+  const credentials = authorizeAtOnce(deps, exchange)
+  if (credentials !== undefined) return { kind: 'authorized', credentials }
+  return exchange.route?.route.auth === 'session'
+    ? authorizeSession(deps, exchange)
+    : authorizeBearer(deps, exchange)
 }
+
+/**
+ * What `authorize` grants where it need not wait: to everybody, or to a session in memory that has
+ * its token and that nothing speaks against. Undefined: it would refuse or must ask somebody, and
+ * nothing has been changed. A rule of the judgement that is missing here is missing on both paths.
+ */
+export function authorizeAtOnce(deps: AuthorizeDeps, passage: Passage): Credentials | undefined {
+  const { config, frontend, req, route } = passage
+  if (route?.route.auth === 'none') return NO_CREDENTIALS
+  if (route?.route.auth !== 'session') return undefined
+  const session = peekSession(deps.sessions, frontend, req.headers.cookie)
+  const requirement = config.requirements.get(route.route.target_service)
+  if (session === undefined || session.privilegesChanged || requirement === undefined) {
+    return undefined
+  }
+  // What asks to be a WebSocket is judged by more (below).
+  if (req.headers['sec-websocket-key'] !== undefined) return undefined
+  if (!deps.bindings.knows(session, req, config.binding)) return undefined
+  if (csrfFaultOf(passage, session) !== undefined) return undefined
+  const token = deps.broker.usable(session, requirement)
+  // An assertion of the user, or a proof for a token that is bound to a key, is signed each time.
+  if (token === undefined || token.jkt !== undefined) return undefined
+  if (requirement.mint === 'client_credentials') return undefined
+  noteSession(passage, session)
+  passage.sessionMs = performance.now() - passage.startedAt
+  deps.sessions.touch(session)
+  passage.tokenFound = true
+  passage.token = tokenSeen(requirement, { kind: 'token', token, minted: false }, deps.now())
+  return { authorization: `Bearer ${token.token}`, userAssertion: undefined, token }
+}
+
+function noteSession(passage: Passage, session: Session): void {
+  passage.session = session
+  passage.sessionState = 'live'
+  passage.subject = principalIn(passage.config, session)
+  passage.subjectRoles = session.user.roles
+}
+
+const csrfFaultOf = ({ method, req, frontend }: Passage, { ticket }: Session) =>
+  csrfFault(requestOrigin(method, req.headers), ticket.csrf, frontend.trustedOrigins)
 
 /**
  * Opens the session of the request's cookie.
@@ -99,9 +136,7 @@ export async function identify(
   const { session } = exchange
   const verdict = deps.bindings.judge(session, req, config.binding)
   if (verdict.kind !== 'fits') return refuseElsewhere(exchange, verdict)
-  exchange.sessionState = 'live'
-  exchange.subject = principalIn(config, session)
-  exchange.subjectRoles = session.user.roles
+  noteSession(exchange, session)
   return undefined
 }
 
@@ -111,13 +146,12 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
   const { req, frontend, session } = exchange
   if (refusal !== undefined || session === undefined) return refusal ?? NO_SESSION
 
-  const head = requestOrigin(exchange.method, req.headers)
   // By the field that no page can set: a proxy in front may have taken `Upgrade` for its own hop.
   if (req.headers['sec-websocket-key'] !== undefined) {
-    const foreign = refuseOrigin(exchange, head.origin)
+    const foreign = refuseOrigin(exchange, requestOrigin(exchange.method, req.headers).origin)
     if (foreign !== undefined) return foreign
   }
-  const fault = csrfFault(head, session.ticket.csrf, frontend.trustedOrigins)
+  const fault = csrfFaultOf(exchange, session)
   if (fault !== undefined) {
     exchange.csrfFault = fault
     return refuse(

@@ -13,23 +13,34 @@ import type { BffConfig } from '../config.ts'
 import type { Frontend } from '../frontends.ts'
 import type { BindingFault } from '../session/binding.ts'
 import type { Session } from '../session/session.ts'
+import type { Credentials } from './authorize.ts'
 import type { TraceContext } from './trace-context.ts'
+import type { UpstreamAnswer } from './upstream.ts'
 
-/** One request on its way through the gateway, and what became known of it. */
-export interface Exchange {
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
+/** What the steps read of a request; an `IncomingMessage` is one. */
+export type RequestSeen = Pick<
+  IncomingMessage,
+  'headers' | 'method' | 'rawHeaders' | 'socket' | 'url'
+>
+
+/** What became of its answer; a `ServerResponse` is one. */
+export type AnswerSeen = Pick<ServerResponse, 'headersSent' | 'statusCode' | 'writableFinished'>
+
+/** What is known of one request on its way through the gateway, whichever way it takes. */
+export interface Passage {
+  readonly req: RequestSeen
+  readonly res: AnswerSeen
   readonly config: BffConfig
   /** The frontend whose host was called. */
   readonly frontend: Frontend
+  /** A frontend has the host that was called. */
+  readonly hostKnown: boolean
   readonly correlationId: string
   /** Milliseconds on the monotonic clock. */
   readonly startedAt: number
   /** The request asks about a request: method, path and route are those of the latter, where it is known. */
   verify: boolean
   method: string
-  /** The connection that its client asks to be a WebSocket; undefined: a plain request. */
-  readonly upgrade: Socket | undefined
   path: string
   query: string
   route: CompiledRoute | undefined
@@ -64,24 +75,62 @@ export interface Exchange {
   decisionMs: number
 }
 
+/** A passage through Node's HTTP server. */
+export interface Exchange extends Passage {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** The connection that its client asks to be a WebSocket; undefined: a plain request. */
+  readonly upgrade: Socket | undefined
+  /** What a backend has answered on the fast path, where that was not the end of it. */
+  readonly begun: Begun | undefined
+}
+
+export type HowItCame = { [key in 'upgrade' | 'begun']?: Exchange[key] }
+
+/** A request that the fast path sent and then left to the HTTP server, to be told what came of it. */
+export interface Begun {
+  correlationId: string
+  /** Milliseconds on the monotonic clock. */
+  startedAt: number
+  /** What it was sent with; the session may have another token by now. */
+  credentials: Credentials
+  trace: TraceContext | undefined
+  sessionEnded: string | undefined
+  answer: UpstreamAnswer
+}
+
 export function newExchange(
   req: IncomingMessage,
   res: ServerResponse,
   config: BffConfig,
-  frontend: Frontend,
   correlationId: string,
-  upgrade?: Socket,
+  { upgrade, begun }: HowItCame = {},
 ): Exchange {
+  const startedAt = begun?.startedAt ?? performance.now()
+  const passage = newPassage(req, res, config, correlationId, startedAt)
+  const known = { trace: begun?.trace, sessionEnded: begun?.sessionEnded }
+  return { ...passage, ...known, req, res, upgrade, begun }
+}
+
+export function newPassage(
+  req: RequestSeen,
+  res: AnswerSeen,
+  config: BffConfig,
+  correlationId: string,
+  startedAt: number,
+): Passage {
+  const { frontends, isTrustedProxy } = config
+  const frontend = frontends.of(req, () => isTrustedProxy(req.socket.remoteAddress ?? ''))
   return {
     req,
     res,
     config,
-    frontend,
+    frontend: frontend ?? frontends.first,
+    hostKnown: frontend !== undefined,
     correlationId,
-    startedAt: performance.now(),
+    startedAt,
     verify: false,
     method: req.method ?? 'GET',
-    upgrade,
     path: '',
     query: '',
     route: undefined,

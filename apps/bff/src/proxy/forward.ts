@@ -1,11 +1,12 @@
 import type { DpopProofs } from '../tokens/dpop.ts'
 import type { Credentials } from './authorize.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange, Passage } from './exchange.ts'
 import { handshake, type Switched } from './handshake.ts'
 import { forwardHeaders, headerOf, REQUIRED_SCOPE_HEADER } from './headers.ts'
 import { upstreamTarget } from './location.ts'
+import { scopeChallenge } from './rejection.ts'
 import { continueTrace } from './trace-context.ts'
-import type { UpstreamAnswer, UpstreamRequest, Upstreams } from './upstream.ts'
+import type { AnswerHead, UpstreamAnswer, UpstreamRequest, Upstreams } from './upstream.ts'
 
 export interface ForwardDeps {
   upstreams: Upstreams
@@ -19,49 +20,28 @@ export async function forward(
   credentials: Credentials,
   signal: AbortSignal,
 ): Promise<UpstreamAnswer | Switched> {
-  const { req, route, config, captures, query } = exchange
-  const service = route?.route.target_service ?? ''
-  const base = config.bases.get(service)
-  if (route === undefined || base === undefined) {
+  const to = destination(exchange)
+  if (to === undefined) {
+    const service = exchange.route?.route.target_service ?? ''
     return { kind: 'unreachable', reason: `services.${service}.base_url is missing` }
   }
-  const timeoutMs = (config.bridge.routes.services[service]?.timeout ?? 30) * 1000
-  const address = req.socket.remoteAddress ?? ''
-  const path = upstreamTarget(base, route, captures, query)
   const { token } = credentials
-  exchange.trace ??= continueTrace(req.headers)
-  const length = req.headers['content-length']
+  const { base } = to
+  const length = exchange.req.headers['content-length']
   const bound = token?.jkt === undefined ? undefined : { token: token.token, jkt: token.jkt }
   const sendOnce = async (nonce: string | undefined) => {
-    const dpop =
-      bound && (await deps.proofs.prove(bound, exchange.method, new URL(path, base.origin), nonce))
-    const headers = forwardHeaders(req.rawHeaders, {
-      client: {
-        address,
-        trusted: config.isTrustedProxy(address),
-        proto: 'encrypted' in req.socket ? 'https' : 'http',
-        host: hostOf(exchange),
-      },
-      correlationId: exchange.correlationId,
-      authorization: credentials.authorization,
-      dpop,
-      userAssertion: credentials.userAssertion,
-    })
-    if (exchange.trace !== undefined) headers.push(...exchange.trace.headers)
-    if (length !== undefined) headers.push('Content-Length', length)
-    const outgoing: UpstreamRequest = {
-      method: exchange.method,
-      path,
-      headers,
-      body: hasBody(exchange) ? req : undefined,
-      headTimeoutMs: timeoutMs,
-      pauseTimeoutMs: route.route.streaming ? 0 : timeoutMs,
-      signal,
-    }
-    const answer = await (exchange.upgrade === undefined
-      ? deps.upstreams.send(base.origin, outgoing)
-      : handshake(base, outgoing))
-    note(exchange, base.href, answer)
+    const url = new URL(to.path, base.origin)
+    const dpop = bound && (await deps.proofs.prove(bound, exchange.method, url, nonce))
+    const asked = question(exchange, to, credentials, dpop)
+    if (length !== undefined) asked.headers.push('Content-Length', length)
+    const outgoing = { ...asked, body: hasBody(exchange) ? exchange.req : undefined, signal }
+    const begun = exchange.upstream === undefined ? exchange.begun?.answer : undefined
+    const answer =
+      begun ??
+      (await (exchange.upgrade === undefined
+        ? deps.upstreams.send(base.origin, outgoing)
+        : handshake(base, outgoing)))
+    noteAnswer(exchange, base, answer)
     const given =
       bound && answer.kind === 'response' ? headerOf(answer.headers, 'dpop-nonce') : undefined
     if (given !== undefined) deps.proofs.hear(base.origin, given)
@@ -83,15 +63,64 @@ function asksForNonce(answer: UpstreamAnswer | Switched): boolean {
   return challenge !== undefined && /^DPoP .*error="?use_dpop_nonce"?/i.test(challenge)
 }
 
+interface Destination {
+  base: URL
+  path: string
+  timeoutMs: number
+  streaming: boolean
+}
+
+/** Where a request goes; undefined when nobody knows. */
+export function destination({ route, config, captures, query }: Passage): Destination | undefined {
+  const service = route?.route.target_service ?? ''
+  const base = config.bases.get(service)
+  if (route === undefined || base === undefined) return undefined
+  const path = upstreamTarget(base, route, captures, query)
+  const timeoutMs = (config.bridge.routes.services[service]?.timeout ?? 30) * 1000
+  return { base, path, timeoutMs, streaming: route.route.streaming }
+}
+
+/** What the backend is asked, but for how the body is framed. */
+export function question(
+  passage: Passage,
+  { path, timeoutMs, streaming }: Destination,
+  { authorization, userAssertion }: Credentials,
+  dpop?: string,
+): Omit<UpstreamRequest, 'body' | 'signal'> {
+  const { req, config, correlationId } = passage
+  const address = req.socket.remoteAddress ?? ''
+  const headers = forwardHeaders(req.rawHeaders, {
+    client: {
+      address,
+      trusted: config.isTrustedProxy(address),
+      proto: 'encrypted' in req.socket ? 'https' : 'http',
+      host: hostOf(passage),
+    },
+    correlationId,
+    authorization,
+    dpop,
+    userAssertion,
+  })
+  passage.trace ??= continueTrace(req.headers)
+  if (passage.trace !== undefined) headers.push(...passage.trace.headers)
+  return {
+    method: passage.method,
+    path,
+    headers,
+    headTimeoutMs: timeoutMs,
+    pauseTimeoutMs: streaming ? 0 : timeoutMs,
+  }
+}
+
 /** A backend builds links from it: a host that is not ours would make them lead to the sender's. */
-function hostOf({ req, config, frontend }: Exchange): string {
+function hostOf({ req, config, frontend }: Passage): string {
   const { host } = req.headers
   const hosts = config.bridge.settings.auth.allowed_redirect_hosts
   return host !== undefined && hosts.includes(host) ? host : frontend.publicUrl.host
 }
 
 /** RFC 9112 §6.3: a request has a body exactly when its head frames one. */
-export function hasBody({ req }: Exchange): boolean {
+export function hasBody({ req }: Passage): boolean {
   const length = req.headers['content-length']
   return req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
 }
@@ -103,13 +132,22 @@ const FAILURES = {
   invalid: 'invalid',
 } as const
 
-function note(exchange: Exchange, baseUrl: string, answer: UpstreamAnswer | Switched): void {
+/** Notes what came of asking a backend, for explanations and events. */
+export function noteAnswer(
+  passage: Passage,
+  base: URL,
+  answer: AnswerHead | Switched | Exclude<UpstreamAnswer, { kind: 'response' }>,
+): void {
   if (answer.kind === 'aborted') return
-  exchange.upstream = {
-    base_url: baseUrl,
-    attempts: (exchange.upstream?.attempts ?? 0) + 1,
+  passage.upstream = {
+    base_url: base.href,
+    attempts: (passage.upstream?.attempts ?? 0) + 1,
     ...(answer.kind === 'response' || answer.kind === 'switched'
-      ? { status: answer.status, ...requiredScope(answer.headers) }
+      ? {
+          status: answer.status,
+          ...requiredScope(answer.headers),
+          ...(answer.status === 403 ? scopeChallenge(answer) : {}),
+        }
       : { failure: FAILURES[answer.kind], reason: answer.reason }),
   }
 }

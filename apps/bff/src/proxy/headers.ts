@@ -98,6 +98,28 @@ const OVERRIDES = new Set([
   'x-rewrite-url',
 ])
 
+/** What is known of header names that have come by; there are few, and each comes again and again. */
+interface NameSeen {
+  lower: string
+  /** Whether a browser's field of this name may reach a backend. */
+  passes: boolean
+}
+const NAMES = new Map<string, NameSeen>()
+/** Beyond so many, names are an attacker's inventions and not worth their memory. */
+const MAX_NAMES = 1000
+
+function nameSeen(name: string): NameSeen {
+  const known = NAMES.get(name)
+  if (known !== undefined) return known
+  const lower = name.toLowerCase()
+  const seen = { lower, passes: passesToBackend(lower) }
+  if (NAMES.size < MAX_NAMES && name.length <= 64) NAMES.set(name, seen)
+  return seen
+}
+
+/** A header's name in lower case. */
+export const lowerName = (name: string) => nameSeen(name).lower
+
 /** Who is at the other end of the connection and what to say of them. */
 export interface Client {
   address: string
@@ -128,14 +150,15 @@ export function forwardHeaders(raw: readonly string[], forward: ForwardHead): st
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? ''
     const value = raw[i + 1] ?? ''
-    const lower = name.toLowerCase()
+    const { lower, passes } = nameSeen(name)
     if (forward.client.trusted) {
       if (lower === 'x-forwarded-for')
         forwardedFor = forwardedFor === '' ? value : `${forwardedFor}, ${value}`
       else if (lower === 'x-forwarded-proto') forwardedProto = value
       else if (lower === 'x-forwarded-host') forwardedHost = value
     }
-    if (!passesToBackend(lower, nominated)) continue
+    // Only after our own: a client's `Connection: x-correlation-id` must not remove what we add.
+    if (!passes || nominated?.has(lower)) continue
     out.push(name, value)
   }
   const { client } = forward
@@ -152,21 +175,19 @@ export function forwardHeaders(raw: readonly string[], forward: ForwardHead): st
   return out
 }
 
-function passesToBackend(lower: string, nominated: ReadonlySet<string> | undefined): boolean {
+function passesToBackend(lower: string): boolean {
   // CGI and WSGI servers read `X_User_Id` as `X-User-Id`: judge the name that they would see.
   const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower
   if (HOP_BY_HOP.has(name) || NEVER_FORWARDED.has(name) || IDENTITY_NAMES.has(name)) return false
   if (OVERRIDES.has(name)) return false
-  if (IDENTITY_PREFIXES.some((prefix) => name.startsWith(prefix))) return false
-  // Only after our own: a client's `Connection: x-correlation-id` must not remove what we add.
-  return nominated === undefined || !nominated.has(lower)
+  return !IDENTITY_PREFIXES.some((prefix) => name.startsWith(prefix))
 }
 
 /** Fields that `Connection` names belong to this hop (RFC 9110 §7.6.1). */
 function nominatedBy(raw: readonly string[]): ReadonlySet<string> | undefined {
   let names: Set<string> | undefined
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (raw[i]?.toLowerCase() !== 'connection') continue
+    if (lowerName(raw[i] ?? '') !== 'connection') continue
     for (const name of (raw[i + 1] ?? '').split(',')) {
       names ??= new Set()
       names.add(name.trim().toLowerCase())
@@ -205,7 +226,7 @@ export function returnHeaders(raw: readonly string[], back: ReturnHead): string[
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? ''
     const value = raw[i + 1] ?? ''
-    const lower = name.toLowerCase()
+    const lower = lowerName(name)
     if (HOP_BY_HOP.has(lower) || nominated?.has(lower)) continue
     // Which origins may read an answer is the gateway's to say; a backend's `*` would open it.
     if (lower.startsWith('access-control-')) continue
@@ -242,7 +263,7 @@ const SHARING_SAID = /(^|,)\s*(private|no-store|public|s-maxage\s*=[^,]*)\s*(,|$
 /** The first field of this name (lower case) in a raw list. */
 export function headerOf(raw: readonly string[], name: string): string | undefined {
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (raw[i]?.toLowerCase() === name) return raw[i + 1]
+    if (lowerName(raw[i] ?? '') === name) return raw[i + 1]
   }
   return undefined
 }

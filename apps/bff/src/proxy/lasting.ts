@@ -1,8 +1,8 @@
 import type { Channels } from '../session/channels.ts'
-import type { Exchange } from './exchange.ts'
+import type { Exchange, Passage } from './exchange.ts'
 
 /** Most requests are over by then, and cost a timer. A session's end must show within a second. */
-const MOMENT_MS = 500
+export const MOMENT_MS = 500
 
 /**
  * Ends a request with its session, should it last: else a signed-out user would go on to read a
@@ -16,21 +16,12 @@ export function endWithSession(
   exchange: Exchange,
   abort: () => void,
 ): () => void {
-  const { res, session, route } = exchange
   let leave = () => {}
   const lasts = () => {
-    leave = channels.open(session, (reason) => {
-      if (reason === 'stopping') {
-        if (isEndless(exchange)) cut(exchange)
-        return
-      }
-      exchange.sessionEnded = reason
-      if (res.headersSent) cut(exchange)
-      else abort()
-    })
+    leave = lastWithSession(channels, exchange, { abort, cut: () => cut(exchange) })
   }
   let timer: NodeJS.Timeout | undefined
-  if (route?.route.streaming) lasts()
+  if (exchange.route?.route.streaming) lasts()
   else timer = setTimeout(lasts, MOMENT_MS)
   return () => {
     clearTimeout(timer)
@@ -38,8 +29,30 @@ export function endWithSession(
   }
 }
 
+/**
+ * Says that a request lasts.
+ *
+ * @param ends `abort` where its answer has not begun, `cut` where it has.
+ * @returns what to call when the request is over.
+ */
+export function lastWithSession(
+  channels: Channels,
+  passage: Passage,
+  ends: { abort: () => void; cut: () => void },
+): () => void {
+  return channels.open(passage.session, (reason) => {
+    if (reason === 'stopping') {
+      if (isEndless(passage)) ends.cut()
+      return
+    }
+    passage.sessionEnded = reason
+    if (passage.res.headersSent) ends.cut()
+    else ends.abort()
+  })
+}
+
 /** A browser asks for it again by itself. */
-const isEndless = ({ method, route, eventStream }: Exchange) =>
+const isEndless = ({ method, route, eventStream }: Passage) =>
   method === 'GET' && (eventStream || route?.route.streaming === true)
 
 /** By a reset: where the end of the connection is that of the body, a clean one would say "whole". */

@@ -1,12 +1,12 @@
 import { type Refusal, refuse } from './authorize.ts'
-import type { Exchange } from './exchange.ts'
+import type { Passage } from './exchange.ts'
 
 /**
  * Finds the route of the exchange's path and method.
  *
  * @returns why there is none.
  */
-export function matchRoute(exchange: Exchange): Refusal | undefined {
+export function matchRoute(exchange: Passage): Refusal | undefined {
   const match = exchange.config.bridge.table.match(exchange.path, exchange.method)
   switch (match.kind) {
     case 'route':

@@ -17,7 +17,7 @@ import type { Exchange } from './exchange.ts'
 import { type ForwardDeps, forward, hasBody } from './forward.ts'
 import type { Switched } from './handshake.ts'
 import { endWithSession } from './lasting.ts'
-import { rejectionBy, scopeChallenge } from './rejection.ts'
+import { rejectionBy } from './rejection.ts'
 import { sendProblem, sendResponse } from './reply.ts'
 import { switchProtocols, upgradeFault } from './upgrade.ts'
 import type { UpstreamAnswer, UpstreamResponse } from './upstream.ts'
@@ -62,7 +62,7 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
     over?.()
     if (!res.writableFinished) abort.abort()
   })
-  const { credentials } = authorized
+  const credentials = exchange.begun?.credentials ?? authorized.credentials
   const answer = await forward(deps, exchange, credentials, abort.signal)
   if (answer.kind === 'response' && answer.status === 401 && credentials.token !== undefined) {
     return tokenRejected(deps, exchange, credentials, answer, abort.signal)
@@ -166,9 +166,6 @@ function finish(deps: PipelineDeps, exchange: Exchange, answer: UpstreamAnswer |
   }
   switch (answer.kind) {
     case 'response':
-      if (answer.status === 403 && exchange.upstream !== undefined) {
-        Object.assign(exchange.upstream, scopeChallenge(answer))
-      }
       return sendResponse(deps.log, exchange, answer)
     case 'switched':
       return switchProtocols(deps, exchange, answer)

@@ -1,6 +1,6 @@
 import type { UpstreamSeen } from '@audience-bridge/chain/observation.ts'
 import { headerOf } from './headers.ts'
-import type { UpstreamResponse, Upstreams } from './upstream.ts'
+import type { AnswerHead, UpstreamResponse, Upstreams } from './upstream.ts'
 
 /** What a backend said when it refused our token; for logs and administrators, never the browser. */
 type Rejection = Pick<
@@ -37,11 +37,11 @@ export async function rejectionBy(
 }
 
 /** The challenge of a 403: which scope the token lacked (RFC 6750 §3.1). */
-export function scopeChallenge(answer: UpstreamResponse): Rejection {
+export function scopeChallenge(answer: Pick<AnswerHead, 'headers'>): Rejection {
   return readChallenge(answer)
 }
 
-function readChallenge(answer: UpstreamResponse): Rejection {
+function readChallenge(answer: Pick<AnswerHead, 'headers'>): Rejection {
   const challenge = headerOf(answer.headers, 'www-authenticate')?.slice(0, 1024)
   if (challenge === undefined) return {}
   const parameter = (name: string) =>

@@ -5,14 +5,14 @@ import type { Logger } from '@audience-bridge/kit/log.ts'
 import { explainExchange } from '../explain/observe.ts'
 import { answerProblem, type ProblemMore } from '../problems.ts'
 import { corsHeaders } from './cors.ts'
-import { type Exchange, isAdmin } from './exchange.ts'
+import { type Exchange, isAdmin, type Passage } from './exchange.ts'
 import { returnHeaders } from './headers.ts'
 import { rewriteLocation } from './location.ts'
-import type { UpstreamResponse } from './upstream.ts'
+import type { AnswerHead, UpstreamResponse } from './upstream.ts'
 
-/** Streams a backend's answer to the browser, cleaned. */
-export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamResponse): void {
-  const { res, req, route, config, frontend } = exchange
+/** The head of a backend's answer as the browser gets it: cleaned, with what is ours. */
+export function answerHeaders(exchange: Passage, answer: AnswerHead): string[] {
+  const { req, route, config, frontend } = exchange
   const base = config.bases.get(route?.route.target_service ?? '')
   const headers = returnHeaders(answer.headers, {
     cookies: config.frontends.all.map(({ cookies }) => cookies),
@@ -32,7 +32,13 @@ export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamRe
   }
   if (isAdmin(exchange.session)) headers.push('Server-Timing', timing(exchange))
   exchange.eventStream = isEventStream(answer.headers)
-  res.writeHead(answer.status, headers)
+  return headers
+}
+
+/** Streams a backend's answer to the browser, cleaned. */
+export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamResponse): void {
+  const { res, route } = exchange
+  res.writeHead(answer.status, answerHeaders(exchange, answer))
   // Server-sent events must not wait in a buffer for their first byte.
   if (route?.route.streaming || exchange.eventStream) res.flushHeaders()
   pipeline(answer.body, res, (cause) => {
@@ -46,7 +52,7 @@ export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamRe
 }
 
 /** Where the time went, for administrators' own requests: it tells whether a token was minted. */
-function timing({ startedAt, sessionMs, decisionMs }: Exchange): string {
+function timing({ startedAt, sessionMs, decisionMs }: Passage): string {
   const parts = {
     session: sessionMs,
     token: decisionMs - sessionMs,

@@ -15,11 +15,14 @@ export interface UpstreamRequest {
   signal: AbortSignal
 }
 
-export interface UpstreamResponse {
+export interface AnswerHead {
   kind: 'response'
   status: number
   /** Raw list, names and values in turn. */
   headers: string[]
+}
+
+export interface UpstreamResponse extends AnswerHead {
   body: Readable
 }
 
@@ -37,7 +40,8 @@ export const CONNECT_TIMEOUT_MS = 5_000
 /** undici counts in whole seconds; shorter limits have a timer of their own. */
 const COARSE_MS = 5_000
 export const LATE = new Error('no response head in time')
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+/** What may be sent again when nothing was answered (RFC 9110 §9.2.2). */
+export const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
 /** Node's and OpenSSL's codes of a certificate or handshake that failed. */
 const TLS_FAILURE =

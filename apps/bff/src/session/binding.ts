@@ -66,23 +66,26 @@ export class SessionBindings {
     }
   }
 
+  /** Whether it is as it was when it last fitted; costs comparisons, and changes nothing. */
+  knows(session: Session, { headers, socket }: Request, rules: BindingRules): boolean {
+    const last = this.#accepted.get(session)
+    return (
+      last !== undefined &&
+      last.agent === headers['user-agent'] &&
+      last.peer === socket.remoteAddress &&
+      last.forwarded === headers['x-forwarded-for'] &&
+      last.rules === rules
+    )
+  }
+
   judge(session: Session, request: Request, rules: BindingRules): BindingVerdict {
+    if (this.knows(session, request, rules)) return FITS
     const { headers, socket } = request
     const seen = {
       rules,
       agent: headers['user-agent'],
       peer: socket.remoteAddress,
       forwarded: headers['x-forwarded-for'],
-    }
-    const last = this.#accepted.get(session)
-    if (
-      last !== undefined &&
-      last.agent === seen.agent &&
-      last.peer === seen.peer &&
-      last.forwarded === seen.forwarded &&
-      last.rules === rules
-    ) {
-      return FITS
     }
     if (rules.agent === 'strict' && !this.#fitsAgent(session, seen.agent)) {
       this.#failed('user_agent', session)

@@ -1,0 +1,81 @@
+import type { Socket } from 'node:net'
+import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
+import type { BffConfig } from '../config.ts'
+import { findPlace } from '../place.ts'
+import { type AuthorizeDeps, authorizeAtOnce, type Credentials } from '../proxy/authorize.ts'
+import type { Callers } from '../proxy/callers.ts'
+import { type AnswerSeen, newPassage, type Passage } from '../proxy/exchange.ts'
+import { destination, question } from '../proxy/forward.ts'
+import type { Question } from './backend-connection.ts'
+import type { SimpleRequest } from './request-head.ts'
+
+export interface AdmitDeps extends AuthorizeDeps {
+  callers: Callers
+}
+
+/** A request that the fast path takes. */
+export interface Admitted {
+  passage: Passage & { res: Answer }
+  credentials: Credentials
+  base: URL
+  question: Question
+  /** To be called when the request is over. */
+  leave: () => void
+}
+
+/** Whose requests say that they have no content (RFC 9110 §8.6). */
+const EXPECT_CONTENT = new Set(['POST', 'PUT', 'PATCH'])
+
+/** What became of the answer, so far. */
+export type Answer = { -readonly [key in keyof AnswerSeen]: AnswerSeen[key] }
+
+/**
+ * Judges a simple request, by the very functions of the other path. Undefined: the gateway itself
+ * has to answer it, or to wait for somebody first; the HTTP server then judges it anew.
+ */
+export function admit(
+  deps: AdmitDeps,
+  config: BffConfig,
+  request: SimpleRequest,
+  socket: Socket,
+  body: Buffer | undefined,
+): Admitted | undefined {
+  const { method, target, headers, rawHeaders } = request
+  const correlationId = correlationIdFrom(headers['x-correlation-id'])
+  const req = { method, url: target, headers, rawHeaders, socket }
+  const res: Answer = { statusCode: 200, headersSent: false, writableFinished: false }
+  const startedAt = performance.now()
+  const passage = { ...newPassage(req, res, config, correlationId, startedAt), res }
+  if (findPlace(passage).kind !== 'route') return undefined
+  const credentials = authorizeAtOnce(deps, passage)
+  if (credentials === undefined) return undefined
+  passage.decisionMs = performance.now() - startedAt
+  const to = destination(passage)
+  if (to === undefined || to.base.protocol !== 'http:') return undefined
+  const leave = deps.callers.enter(passage.session?.ticket.id ?? socket.remoteAddress ?? '')
+  if (leave === undefined) return undefined
+  const { base } = to
+  const {
+    path,
+    headers: fields,
+    headTimeoutMs,
+    pauseTimeoutMs,
+  } = question(passage, to, credentials)
+  let head = `${method} ${path} HTTP/1.1\r\nHost: ${base.host}\r\nConnection: keep-alive\r\n`
+  for (let i = 0; i + 1 < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
+  const length = body?.length ?? (EXPECT_CONTENT.has(method) ? 0 : undefined)
+  if (length !== undefined) head += `Content-Length: ${length}\r\n`
+  return {
+    passage,
+    credentials,
+    base,
+    question: {
+      method,
+      head: `${head}\r\n`,
+      body,
+      headMs: headTimeoutMs,
+      pauseMs: pauseTimeoutMs,
+    },
+    leave,
+  }
+}
