@@ -12,7 +12,11 @@ type Props = { session: LiveSession; page: Page; search: string; isAdministrator
 export function Header({ session, page, search, isAdministrator }: Props) {
   const client = useQueryClient()
   const leave = useMutation({
-    mutationFn: logout,
+    mutationFn: async () => {
+      // What is under way would be refused the moment the session ends.
+      await client.cancelQueries()
+      await logout()
+    },
     // The session may be gone already, or its CSRF token replaced: learn which, then try again.
     onError: () => client.invalidateQueries({ queryKey: sessionQuery.queryKey }),
   })
