@@ -63,10 +63,13 @@ export class IdpLink {
     return this.#fetch.isUp
   }
 
-  /** Asks whether it answers now; at most once a second, however many want to know. */
+  /**
+   * Asks whether it answers now; at most once a second, however many want to know. While it is known to
+   * be away an answer of before says nothing, and asking costs nothing but the one probe.
+   */
   probe(): Promise<IdpAnswer<void>> {
     const now = performance.now()
-    if (this.#probe === undefined || now - this.#probe.at > PROBE_KEPT_MS) {
+    if (this.#probe === undefined || !this.isUp || now - this.#probe.at > PROBE_KEPT_MS) {
       this.#probe = { at: now, answer: this.#askAlive() }
     }
     return this.#probe.answer
