@@ -1,0 +1,88 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** The core of what is measured, and that of everything else. */
+export const CORES = { subject: '0', others: '1' }
+
+/** A process tied to one core; killed when this process ends. */
+export function onCore(
+  core: string,
+  command: string,
+  args: readonly string[],
+  options: { env?: Record<string, string>; stdout?: number | 'pipe' } = {},
+): ChildProcess {
+  const child = spawn('taskset', ['-c', core, command, ...args], {
+    env: { ...process.env, ...options.env },
+    stdio: ['ignore', options.stdout ?? 'pipe', 'inherit'],
+  })
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
+  return child
+}
+
+export async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGTERM')
+  await gone
+}
+
+/** A child's first line of output, as JSON. */
+export async function firstLine<T>(child: ChildProcess): Promise<T> {
+  let text = ''
+  for await (const chunk of child.stdout ?? []) {
+    text += String(chunk)
+    if (text.includes('\n')) break
+  }
+  return JSON.parse(text.slice(0, text.indexOf('\n'))) as T
+}
+
+/** A child's whole output, as JSON. */
+export async function outputOf<T>(child: ChildProcess): Promise<T> {
+  let text = ''
+  for await (const chunk of child.stdout ?? []) text += String(chunk)
+  return JSON.parse(text) as T
+}
+
+const TICKS = 100
+
+/** CPU time of a process and its children so far, in milliseconds; nginx serves from its workers. */
+export function cpuMs(pid: number): number {
+  return family(pid).reduce((sum, one) => {
+    const fields = statOf(one)
+    return sum + ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1000
+  }, 0)
+}
+
+export function rssMb(pid: number): number {
+  const kb = family(pid).reduce((sum, one) => {
+    const line = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/status`, 'utf8'))
+    return sum + Number(line?.[1] ?? 0)
+  }, 0)
+  return Math.round(kb / 102.4) / 10
+}
+
+/** The fields of /proc/PID/stat behind the name, which may hold anything. */
+const statOf = (pid: number): string[] => {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return text.slice(text.lastIndexOf(')') + 2).split(' ')
+}
+
+function family(pid: number): number[] {
+  const children = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((one) => {
+      try {
+        return Number(statOf(one)[1]) === pid
+      } catch {
+        return false
+      }
+    })
+  return [pid, ...children]
+}
+
+export const has = (command: string): boolean =>
+  spawnSync('which', [command], { stdio: 'ignore' }).status === 0
