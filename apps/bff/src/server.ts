@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { Live } from '@audience-bridge/kit/live.ts'
-import type { Logger } from '@audience-bridge/kit/log.ts'
+import { type Logger, unredacted } from '@audience-bridge/kit/log.ts'
 import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { BffConfig } from './config.ts'
 import { dispatch, dispatchUpgrade } from './dispatch.ts'
@@ -173,7 +173,7 @@ export async function buildBff(
   const exchanges = new WeakMap<IncomingMessage, Exchange>()
   const anonymousEvents = new Allowance(ANONYMOUS_EVENTS_PER_SECOND)
   const { config, traces } = deps
-  const settling = { log, outbox, traces, anonymousEvents, metrics }
+  const settling = { log: unredacted(log), outbox, traces, anonymousEvents, metrics }
   const background = new Set<Promise<unknown>>()
   const app = await buildRoutes(
     {

@@ -21,7 +21,8 @@ export function settle(deps: SettleDeps, passage: Passage): void {
   account(deps.log, told ? deps.outbox : undefined, passage)
   deps.metrics.request(passage, performance.now() - passage.startedAt)
   // Our own pages and health checks are worth explaining only when they fail.
-  if (passage.route !== undefined || passage.problem !== undefined) {
+  const worth = passage.route !== undefined || passage.problem !== undefined
+  if (worth && deps.traces.hasRoom(passage.res.statusCode)) {
     deps.traces.record(observe(passage, passage.res.statusCode))
   }
 }

@@ -34,6 +34,8 @@ CREATE TABLE IF NOT EXISTS failure_counts (
 
 const WRITE_MS = 200
 const MAX_BUFFERED = 2_000
+/** Of requests that went well: 1,000 a second are enough to look at, and leave room for the others. */
+const MAX_FINE_BUFFERED = 200
 /** After this many bytes written, what exceeds the bounds is deleted. */
 const TRIM_EVERY_BYTES = MIB
 const MAX_FOUND = 20
@@ -69,6 +71,7 @@ export function openSqliteTraces(path: string, log: Logger): TraceStore {
   )
 
   let buffer: Observation[] = []
+  let fineBuffered = 0
   let lost = 0
   let sinceTrim = 0
 
@@ -76,6 +79,7 @@ export function openSqliteTraces(path: string, log: Logger): TraceStore {
     if (buffer.length === 0) return
     const batch = buffer
     buffer = []
+    fineBuffered = 0
     try {
       db.exec('BEGIN IMMEDIATE')
       for (const observation of batch) writeOne(observation)
@@ -109,7 +113,11 @@ export function openSqliteTraces(path: string, log: Logger): TraceStore {
   timer.unref()
 
   return {
+    hasRoom(status) {
+      return status < 400 ? fineBuffered < MAX_FINE_BUFFERED : buffer.length < MAX_BUFFERED
+    },
     record(observation) {
+      if (observation.status < 400) fineBuffered++
       if (buffer.length < MAX_BUFFERED) buffer.push(observation)
       else lost++
     },

@@ -20,6 +20,8 @@ export interface FailureCount {
  * which stay for a day.
  */
 export interface TraceStore {
+  /** Whether one more would be kept now; making one costs more than keeping it. */
+  hasRoom(status: number): boolean
   /** Takes microseconds, never throws, never waits: written a moment later. */
   record(observation: Observation): void
   /** All requests that came with this correlation id, newest first: callers may choose the id. */
