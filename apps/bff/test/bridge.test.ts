@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Arrival, rawNames, rawValues, startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
+import { VISITOR_AGENT } from '@audience-bridge/testkit/raw.ts'
 
 const ANALYTICS = 'https://analytics.ocg.labs.empowernow.ai'
 const CRUD = 'https://crud.ocg.labs.empowernow.ai'
@@ -144,7 +145,7 @@ test('what arrives at a backend', async (t) => {
       ['Accept-Language', 'de'],
       ['If-None-Match', '"x"'],
       ['Range', 'bytes=0-1'],
-      ['User-Agent', 'a browser'],
+      ['User-Agent', VISITOR_AGENT],
       ['X-Requested-With', 'XMLHttpRequest'],
       ['X-Anything', 'kept'],
     ]
