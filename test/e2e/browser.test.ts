@@ -118,6 +118,8 @@ test('a person in a real browser', { timeout: 240_000 }, async (t) => {
         path,
       )
     }
+    // The stream of the session's events ends with its page.
+    await page.goto('about:blank')
     for (const { url, body } of bodies) {
       // Where to sign out at the IdP says who does (OpenID Connect RP-Initiated Logout 1.0 §2); what
       // it says opens nothing: the session has ended, and no backend takes an ID token.
