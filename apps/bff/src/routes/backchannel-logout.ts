@@ -37,18 +37,43 @@ export function backchannelLogoutRoute(app: FastifyInstance, deps: RouteDeps): v
     const sessions = await sessionsOf(deps, order)
     // The attack: whoever got hold of a token signs the user out again and again.
     const once = `logout ${keyedHash(deps.storeKeys.current, 'jti', `${order.issuer} ${order.jti}`)}`
-    if (!(await deps.store.useOnce(once, order.expiresAt + clockToleranceSeconds))) {
-      return refuse('this token was used before')
-    }
     const latest = order.issuedAt + clockToleranceSeconds
-    await endSessions(
-      deps,
-      // An order that was long under way is not about who has signed in since.
-      sessions.filter(({ createdAt }) => createdAt <= latest),
-      { reason: 'idp_logout', by: order.issuer, correlationId: request.id },
-    )
+    // An order that was long under way is not about who has signed in since.
+    const meant = sessions.filter(({ createdAt }) => createdAt <= latest)
+    const end = () =>
+      endSessions(deps, meant, {
+        reason: 'idp_logout',
+        by: order.issuer,
+        correlationId: request.id,
+      })
+    try {
+      if (!(await deps.store.useOnce(once, order.expiresAt + clockToleranceSeconds))) {
+        return refuse('this token was used before')
+      }
+      await end()
+    } catch (cause) {
+      // The order may be used up by now, and the same one would be refused: it is carried out here.
+      deps.background(insist(end))
+      throw cause
+    }
     return reply.code(200).send()
   })
+}
+
+const ATTEMPTS = 6
+const PAUSE_MS = 250
+
+/** Again and again, with pauses that double. @throws what the last attempt did. */
+async function insist(work: () => Promise<unknown>): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * 2 ** attempt))
+    try {
+      await work()
+      return
+    } catch (cause) {
+      if (attempt === ATTEMPTS) throw cause
+    }
+  }
 }
 
 /** The session at the IdP where one is named, else all of the user. */

@@ -33,8 +33,10 @@ export function renewAhead(deps: {
   /** @returns how it went; `token`: it is renewed. */
   renew: (session: Session, service: string, token: ServiceToken) => Promise<string>
 }): { stop(): Promise<void> } {
-  const running = new Set<Promise<void>>()
-  const under = new WeakSet<ServiceToken>()
+  /** What is due, the one that ends first at the end; found anew at each look. */
+  let due: { session: Session; token: ServiceToken }[] = []
+  const lanes = new Set<Promise<void>>()
+  let stopped = false
 
   const renew = async (session: Session, token: ServiceToken) => {
     const outcome = await deps.renew(session, token.service, token).catch((cause: unknown) => {
@@ -44,19 +46,29 @@ export function renewAhead(deps: {
     if (outcome !== 'token') token.renewAt = deps.clock() + AGAIN_SECONDS * (1 + Math.random())
   }
 
+  /** One after the other, until nothing is due any more. */
+  const drive = async () => {
+    for (let next = due.pop(); next !== undefined && !stopped; next = due.pop()) {
+      const { session, token } = next
+      // It may have been renewed, or its session ended, while it stood in the list.
+      const current = session.tokens.get(token.service) === token
+      if (current && isDue(session, token, deps.clock())) await renew(session, token)
+    }
+  }
+
   const look = () => {
+    // What is under way is not looked at again: a lane is slower than a look only when the IdP is.
+    if (lanes.size > 0) return
     const now = deps.clock()
     for (const session of deps.sessions.cached()) {
       for (const token of session.tokens.values()) {
-        if (running.size >= AT_ONCE) return
-        if (!isDue(session, token, now) || under.has(token)) continue
-        under.add(token)
-        const work = renew(session, token).finally(() => {
-          under.delete(token)
-          running.delete(work)
-        })
-        running.add(work)
+        if (isDue(session, token, now)) due.push({ session, token })
       }
+    }
+    due.sort((a, b) => b.token.expiresAt - a.token.expiresAt)
+    for (let i = 0; i < Math.min(AT_ONCE, due.length); i++) {
+      const lane = drive().finally(() => lanes.delete(lane))
+      lanes.add(lane)
     }
   }
 
@@ -65,7 +77,9 @@ export function renewAhead(deps: {
   return {
     async stop() {
       clearInterval(timer)
-      await Promise.all(running)
+      stopped = true
+      due = []
+      await Promise.all(lanes)
     },
   }
 }
