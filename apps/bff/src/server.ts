@@ -98,7 +98,6 @@ export async function buildBff(
   })
   const channels = new Channels(sessions)
   sessions.onEnd((id, reason) => channels.end(id, reason))
-  sessions.onRotate((from, to) => channels.move(from, to))
   const directory = new SessionDirectory({
     store,
     storeKeys,

@@ -20,6 +20,7 @@ function newSession(): Session {
       requested: { scopes: [], resources: [] },
       binding: { agent: undefined, network: undefined },
       agent: undefined,
+      raised: false,
       grant: {
         accessToken: '',
         accessExpiresAt: 0,
@@ -88,22 +89,6 @@ test('what is opened for a session that has ended meanwhile is closed at once', 
   const closed: string[] = []
   channels.open(session, (reason) => closed.push(reason))
   assert.deepEqual([closed, channels.count()], [['gone'], 0])
-})
-
-test('channels follow their session to its new id, and end with that', (t) => {
-  const { channels } = startChannels(t)
-  const [before, after] = [newSession(), newSession()]
-  const closed: string[] = []
-  channels.open(after, () => closed.push('new'))
-  const leave = channels.open(before, () => closed.push('left'))
-  channels.open(before, () => closed.push('old'))
-  channels.move(before, after)
-  leave()
-  channels.end(before.ticket.id, 'absolute')
-  assert.deepEqual(closed, [])
-  channels.end(after.ticket.id, 'logout')
-  assert.deepEqual(closed.sort(), ['new', 'old'])
-  assert.equal(channels.count(), 0)
 })
 
 test('only sessions that may have ended are asked for, once a second, and no longer than they are open', async (t) => {

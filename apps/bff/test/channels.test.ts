@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { inOrder, replace } from '@audience-bridge/testkit/config-copy.ts'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
@@ -122,40 +120,6 @@ test('a WebSocket amid a frame ends without a close frame, which would be read a
   assert.deepEqual((await socket.closed).code, 1006)
   assert.deepEqual(socket.messages, ['before'])
   await until('the end at the backend', () => peer.closed)
-})
-
-test('what is open follows its session to a new id', async (t) => {
-  const time = freezeTime(t)
-  const { gateway, visitor, open, download } = await startChannels(t)
-  const events = await download(visitor, EVENTS)
-  const socket = await open()
-  const users = join(gateway.dataDirectory, 'idp/users.yaml')
-  const text = readFileSync(users, 'utf8')
-  writeFileSync(users, text.replace(/(username: ben[\s\S]*?roles:\s*\n\s*- )\w+/, '$1admin'))
-  await gateway.restartIdp()
-  const stays = async (word: string) => {
-    const before = events.bytes()
-    socket.send(word)
-    await until('the echo', () => socket.messages.at(-1) === word)
-    await until('the stream', () => events.bytes() > before)
-  }
-  const { sessionName } = gateway.config().frontends.first.cookies
-  const id = () => new RegExp(`${sessionName}=([^;]+)`).exec(visitor.cookie)?.[1]
-  const before = id()
-  // A renewal of the login's own token tells of the roles.
-  await until('the new id', async () => {
-    time.pass(60)
-    await visitor.fetch('/api/ws/plain')
-    return id() !== before
-  })
-  // The old one is worthless by then, and each second is looked at.
-  time.pass(20)
-  const later = performance.now() + 1_500
-  await until('a look or two', () => performance.now() > later)
-  await stays('under the new id')
-  assert.equal((await visitor.signOut()).status, 200)
-  assert.equal((await socket.closed).reason, 'session ended: logout')
-  assert.equal((await events.ended).whole, false)
 })
 
 test('the absolute limit ends what is open, however busy', async (t) => {

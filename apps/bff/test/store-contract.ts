@@ -150,16 +150,6 @@ export function storeContract(
     await b.deleteSession(id, 'logout')
   })
 
-  run('a hard limit is brought forward, and never moved back', async (a, b) => {
-    const id = newId()
-    await a.insertSession(id, session())
-    await a.shortenSession(id, at(600))
-    await b.shortenSession(id, at(700))
-    const stored = await b.readSession(id)
-    assert.deepEqual([stored?.expiresAt, stored?.version], [at(600), 1])
-    await a.shortenSession(newId(), at(600))
-  })
-
   run('of many who end a session, one has ended it', async (a, b) => {
     const id = newId()
     await a.insertSession(id, session())

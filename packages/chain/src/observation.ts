@@ -57,6 +57,8 @@ export interface SessionSeen {
   age_seconds?: number
   /** What the login was granted. */
   granted_scopes?: readonly string[]
+  /** The user has been given more roles since the login. */
+  raised?: boolean
   /** What the login asked for. */
   requested_scopes?: readonly string[]
 }

@@ -137,6 +137,13 @@ const judgeSession: JudgeObserved = (config, { session, frontend }) => {
   if (session === undefined) return undefined
   switch (session.state) {
     case 'live': {
+      if (session.raised) {
+        return broken('session', 'session_older_than_roles', {
+          found: 'a user who has been given more roles since this session began',
+          expected: 'a session that began under the roles of now',
+          mend: 'let the browser visit the login_url once (spa-client does); nobody types a password',
+        })
+      }
       // Where there is but one of each, their names would tell nothing.
       const several = Object.keys(config.settings.frontends).length > 0
       const at = several && frontend !== undefined ? `, at the frontend ${frontend}` : ''

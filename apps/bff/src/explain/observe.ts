@@ -44,6 +44,7 @@ function sessionSeen({ sessionState, sessionEnded, bindingFault, session }: Pass
     ...why,
     subject: session.user.sub,
     issuer: session.issuer,
+    ...(session.raised ? { raised: true } : {}),
     age_seconds: Math.max(0, Math.floor(Date.now() / 1000) - session.createdAt),
     granted_scopes: session.grant.scopes,
     requested_scopes: session.requested.scopes,

@@ -7,7 +7,6 @@ import { type ProblemMore, retryAfter } from '../problems.ts'
 import type { BindingVerdict, SessionBindings } from '../session/binding.ts'
 import { csrfFault, requestOrigin } from '../session/csrf.ts'
 import { findSession, peekSession } from '../session/lookup.ts'
-import { rotateSession } from '../session/rotation.ts'
 import type { ServiceToken, Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { UserAssertion } from '../tokens/assertion.ts'
@@ -62,6 +61,13 @@ const NO_SESSION = refuse(
   'sign in at /auth/login and call again with the session cookie',
 )
 
+/** Tokens carry the roles of now: they are for a session whose id is as new as those (`Session.raised`). */
+const MORE_RIGHTS = refuse(
+  'REAUTHORIZATION_REQUIRED',
+  'you have been given more rights since this sign-in; visit login_url once',
+  { extensions: { login_url: SILENT_LOGIN } },
+)
+
 /** Session, then CSRF, then token: the first that fails decides (design rule 6). */
 export async function authorize(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
   const credentials = authorizeAtOnce(deps, exchange)
@@ -82,7 +88,7 @@ export function authorizeAtOnce(deps: AuthorizeDeps, passage: Passage): Credenti
   if (route?.route.auth !== 'session') return undefined
   const session = peekSession(deps.sessions, frontend, req.headers.cookie)
   const requirement = config.requirements.get(route.route.target_service)
-  if (session === undefined || session.privilegesChanged || requirement === undefined) {
+  if (session === undefined || session.raised || requirement === undefined) {
     return undefined
   }
   // What asks to be a WebSocket is judged by more (below).
@@ -143,7 +149,7 @@ export async function identify(
 async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
   const refusal = await identify(deps, exchange)
   exchange.sessionMs = performance.now() - exchange.startedAt
-  const { req, frontend, session } = exchange
+  const { req, session } = exchange
   if (refusal !== undefined || session === undefined) return refusal ?? NO_SESSION
 
   // By the field that no page can set: a proxy in front may have taken `Upgrade` for its own hop.
@@ -160,16 +166,7 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
     )
   }
   deps.sessions.touch(session)
-  // A proxy that carries the request would not bring the cookie: a call that comes here itself does.
-  if (session.privilegesChanged && exchange.edge === undefined) {
-    const rotated = await rotateSession(deps.sessions, session, frontend.cookies)
-    if (rotated !== undefined) {
-      exchange.ownCookie = rotated.setCookie
-      // What lasts goes on under the new id: the old one is good for some seconds.
-      exchange.session = rotated.session
-    }
-  }
-  return obtainToken(deps, exchange)
+  return session.raised ? MORE_RIGHTS : obtainToken(deps, exchange)
 }
 
 /**
@@ -233,6 +230,8 @@ export async function obtainToken(
     : await deps.broker.tokenFor(session, requirement, config.version, rejected)
   exchange.tokenFound = outcome.kind === 'token'
   exchange.token = tokenSeen(requirement, outcome, deps.now())
+  // The refresh on the way to the token may just have told.
+  if (session.raised) return MORE_RIGHTS
   switch (outcome.kind) {
     case 'token': {
       const userAssertion =

@@ -46,8 +46,6 @@ export interface Passage {
   route: CompiledRoute | undefined
   captures: readonly string[]
   session: Session | undefined
-  /** A `Set-Cookie` of our own for the browser. */
-  ownCookie: string | undefined
   /** Who called: the session's user or the bearer's subject. */
   subject: string | undefined
   subjectRoles: readonly string[]
@@ -136,7 +134,6 @@ export function newPassage(
     route: undefined,
     captures: [],
     session: undefined,
-    ownCookie: undefined,
     subject: undefined,
     subjectRoles: [],
     tokenFound: undefined,

@@ -24,7 +24,6 @@ export function answerHeaders(exchange: Passage, answer: AnswerHead): string[] {
     pages: route?.route.serves_pages === true,
   })
   headers.push('X-Correlation-ID', exchange.correlationId)
-  if (exchange.ownCookie !== undefined) headers.push('Set-Cookie', exchange.ownCookie)
   for (const [name, value] of Object.entries(
     corsHeaders(req.headers.origin, frontend.corsOrigins),
   )) {
@@ -91,7 +90,6 @@ export function sendProblem(
   res.writeHead(status, {
     ...headers,
     ...corsHeaders(req.headers.origin, frontend.corsOrigins),
-    ...(exchange.ownCookie === undefined ? {} : { 'Set-Cookie': exchange.ownCookie }),
     'Content-Length': Buffer.byteLength(body),
   })
   res.end(req.method === 'HEAD' ? undefined : body)

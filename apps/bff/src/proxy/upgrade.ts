@@ -107,7 +107,6 @@ export function switchProtocols(
     return [name, cleaned[i + 1] ?? '']
   })
   headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket', 'X-Correlation-ID', correlationId)
-  if (exchange.ownCookie !== undefined) headers.push('Set-Cookie', exchange.ownCookie)
   res.writeHead(101, headers)
   res.end()
   const close = joinSockets(upgrade, answer.socket, () => {

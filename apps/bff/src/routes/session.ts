@@ -1,8 +1,7 @@
 import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { LiveSession, SessionResponse } from '@audience-bridge/contracts/session.ts'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { BffConfig } from '../config.ts'
-import { rotateSession } from '../session/rotation.ts'
 import type { Session } from '../session/session.ts'
 import { viewSession } from '../session/session-view.ts'
 import type { RouteDeps } from './deps.ts'
@@ -15,27 +14,21 @@ import { findOwnSession } from './own-session.ts'
  * GET /auth/csrf — the `csrf_token` of it alone, or 401.
  */
 export function sessionRoute(app: FastifyInstance, deps: RouteDeps): void {
-  const answer = async (request: FastifyRequest, reply: FastifyReply): Promise<SessionResponse> => {
+  const answer = async (request: FastifyRequest): Promise<SessionResponse> => {
     const config = deps.config()
     const found = await findOwnSession(deps, request, config)
     if (found.kind !== 'session') return { authenticated: false }
-    const rotated = await rotateSession(
-      deps.sessions,
-      found.session,
-      deps.frontendOf(request.raw).cookies,
-    )
-    if (rotated !== undefined) reply.header('set-cookie', rotated.setCookie)
-    return sessionBody(deps, config, rotated?.session ?? found.session)
+    return sessionBody(deps, config, found.session)
   }
   for (const path of ['/api/auth/session', '/auth/session']) {
     app.get(path, async (request, reply) => {
       reply.header('cache-control', 'no-store')
-      return answer(request, reply)
+      return answer(request)
     })
   }
   app.get('/auth/csrf', async (request, reply) => {
     reply.header('cache-control', 'no-store')
-    const session = await answer(request, reply)
+    const session = await answer(request)
     if (session.authenticated) return { csrf_token: session.csrf_token }
     throw new ProblemError(
       'SESSION_REQUIRED',

@@ -72,20 +72,6 @@ export class Channels {
     for (const { close } of ending) close(reason)
   }
 
-  /** What is open for a session goes on under its new id. */
-  move(from: Session, to: Session): void {
-    const owner = this.#owners.get(from.ticket.id)
-    if (owner === undefined) return
-    this.#owners.delete(from.ticket.id)
-    const there = this.#owners.get(to.ticket.id)
-    owner.session = to
-    if (there === undefined) this.#owners.set(to.ticket.id, owner)
-    else {
-      for (const channel of owner.channels)
-        there.channels.add(Object.assign(channel, { owner: there }))
-    }
-  }
-
   count(): number {
     let count = this.#ownerless.size
     for (const { channels } of this.#owners.values()) count += channels.size

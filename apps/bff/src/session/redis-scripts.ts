@@ -46,15 +46,6 @@ if not seen or tonumber(seen) >= tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'seen_at', ARGV[1])
 return 1`
 
-/** `expiresAt`, channel, message. */
-export const SHORTEN = `
-local at = redis.call('HGET', KEYS[1], 'expires_at')
-if not at or tonumber(at) <= tonumber(ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], 'expires_at', ARGV[1])
-redis.call('EXPIREAT', KEYS[1], ARGV[1])
-redis.call('PUBLISH', ARGV[2], ARGV[3])
-return 1`
-
 /** `unseenSince` or nothing, channel, message. Answers where it was listed; no end is silent. */
 export const DELETE = `
 local seen = redis.call('HGET', KEYS[1], 'seen_at')

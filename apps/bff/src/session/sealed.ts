@@ -3,17 +3,14 @@ import {
   readRecord,
   recordOf,
   type ServiceToken,
-  type Session,
-  type SessionOrigin,
+  type SessionContent,
   type SessionRecord,
 } from './session.ts'
 import { type StoreKeys, seal, type Ticket, unseal } from './ticket.ts'
 
 /* What of a session goes into the store, and back: sealed under its ticket's own key. */
 
-type Content = SessionOrigin & Pick<Session, 'user' | 'grant'>
-
-export function sealSession(content: Content, ticket: Ticket, keys: StoreKeys) {
+export function sealSession(content: SessionContent, ticket: Ticket, keys: StoreKeys) {
   return {
     sealed: seal(ticket.dataKey, ticket.id, recordOf(content)),
     card: sealCard(cardOf(content), ticket.id, keys),
@@ -21,7 +18,7 @@ export function sealSession(content: Content, ticket: Ticket, keys: StoreKeys) {
 }
 
 /** @returns undefined for what this ticket does not open or this version does not understand. */
-export function openSession(ticket: Ticket, sealed: Uint8Array): Content | undefined {
+export function openSession(ticket: Ticket, sealed: Uint8Array): SessionContent | undefined {
   const record = unseal(ticket.dataKey, ticket.id, sealed) as SessionRecord | undefined
   return record?.v === 2 ? readRecord(record) : undefined
 }

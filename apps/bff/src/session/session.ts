@@ -79,15 +79,20 @@ export interface Session extends Readonly<SessionOrigin> {
   /** Version of the record in the store. */
   version: number
   readonly tokens: Map<string, ServiceToken>
-  /** The IdP gave the user other roles since: the session is due for a new id. */
-  privilegesChanged: boolean
+  /** The IdP has since given the user more roles than these: they hold from the next login on. */
+  raised: boolean
+  /** How often a change by another node was heard of. */
+  changesHeard: number
   ended: boolean
 }
+
+/** What of a session is kept sealed. */
+export type SessionContent = SessionOrigin & Pick<Session, 'user' | 'grant' | 'raised'>
 
 /** A session in memory, as it is in the store. */
 export function startSession(
   ticket: Ticket,
-  from: SessionOrigin & Pick<Session, 'user' | 'grant'>,
+  from: SessionContent,
   times: Pick<Session, 'createdAt' | 'expiresAt' | 'seenAt'> & { version?: number },
   checkedAt = performance.now(),
 ): Session {
@@ -98,7 +103,8 @@ export function startSession(
     ...{ createdAt, expiresAt, seenAt, touchedAt: seenAt, checkedAt, version },
     grant: from.grant,
     tokens: new Map(),
-    privilegesChanged: false,
+    raised: from.raised,
+    changesHeard: 0,
     ended: false,
   }
 }
@@ -107,6 +113,7 @@ export function startSession(
 export interface SessionRecord {
   v: 2
   user: SessionUser
+  raised?: boolean
   issuer: string
   sid?: string
   frontend: string
@@ -124,11 +131,12 @@ export interface SessionRecord {
   agent?: string
 }
 
-export function recordOf(session: SessionOrigin & Pick<Session, 'user' | 'grant'>): SessionRecord {
+export function recordOf(session: SessionContent): SessionRecord {
   const { grant, binding } = session
   return {
     v: 2,
     user: session.user,
+    ...(session.raised ? { raised: true } : {}),
     issuer: session.issuer,
     ...given('sid', session.sid),
     frontend: session.frontend,
@@ -148,10 +156,11 @@ export function recordOf(session: SessionOrigin & Pick<Session, 'user' | 'grant'
 }
 
 /** What a record tells, but for the ticket under which it was found. */
-export function readRecord(record: SessionRecord): SessionOrigin & Pick<Session, 'user' | 'grant'> {
+export function readRecord(record: SessionRecord): SessionContent {
   const { grant } = record
   return {
     user: record.user,
+    raised: record.raised === true,
     issuer: record.issuer,
     sid: record.sid,
     frontend: record.frontend,
@@ -178,7 +187,7 @@ function given<K extends string, T>(key: K, value: T | undefined): Record<K, T> 
  * How a session came to its end.
  *
  * - `logout`: by its user; `everywhere`: by its user, from another session
- * - `login`: a new login took its place; `rotated`: it lives on under a new id
+ * - `login`: a new login took its place
  * - `idle`, `absolute`: a limit
  * - `grant_ended`: the IdP refused to renew it
  * - `idp_logout`: the IdP said so (back-channel or front-channel)
@@ -188,7 +197,6 @@ export type SessionEnd =
   | 'logout'
   | 'everywhere'
   | 'login'
-  | 'rotated'
   | 'idle'
   | 'absolute'
   | 'grant_ended'

@@ -42,9 +42,6 @@ export interface SessionObserver {
 /** Told of each session that ends, whichever process ended it. */
 export type EndListener = (id: string, reason: string) => void
 
-/** Told of each session that gets a new id here. */
-export type RotateListener = (from: Session, to: Session) => void
-
 /** Activity is written to the store at most this often for each session, in seconds. */
 const TOUCH_SECONDS = 60
 
@@ -53,9 +50,6 @@ const TOUCH_SECONDS = 60
  * heard here; where nothing can be heard, after it was last read.
  */
 const TRUST_MS = 1000
-
-/** How long a session that got a new id is still known under the old one: calls are under way. */
-const RETIRED_SECONDS = 10
 
 /**
  * The sessions of this process: the store's records, opened once and then shared in memory by the
@@ -70,12 +64,10 @@ export class Sessions {
   readonly #limits: () => SessionLimits
   readonly #observe: SessionObserver
   readonly #cache: SessionCache
-  readonly #successors = new WeakMap<Session, Promise<Session | undefined>>()
   readonly #opening = new Map<string, Promise<SessionLookup>>()
   /** Sessions that are just being read: what is told of them meanwhile must not be missed. */
   readonly #arriving = new Map<string, { ended: boolean; changed: boolean }>()
   readonly #endListeners = new Set<EndListener>()
-  readonly #rotateListeners = new Set<RotateListener>()
   readonly #unwatch: () => void
 
   constructor(deps: {
@@ -108,12 +100,6 @@ export class Sessions {
     return () => this.#endListeners.delete(listener)
   }
 
-  /** What is open for a session goes on under its new id. @returns takes the listener away. */
-  onRotate(listener: RotateListener): () => void {
-    this.#rotateListeners.add(listener)
-    return () => this.#rotateListeners.delete(listener)
-  }
-
   async create(login: NewLogin): Promise<Session> {
     const now = this.#clock()
     const expiresAt = Math.min(
@@ -121,39 +107,10 @@ export class Sessions {
       login.idpSessionExpiresAt ?? Infinity,
     )
     const times = { createdAt: now, seenAt: now, expiresAt }
-    const session = startSession(newTicket(this.#keys), login, times)
+    const session = startSession(newTicket(this.#keys), { ...login, raised: false }, times)
     await this.#insert(session)
     this.#observe.created()
     return session
-  }
-
-  /**
-   * Gives a session a new id. The old one still serves for 10 s, for calls under way.
-   *
-   * @returns undefined when another node has done so, whose answer carries the new cookie.
-   */
-  async rotate(session: Session): Promise<Session | undefined> {
-    const known = this.#successors.get(session)
-    if (known !== undefined) return known
-    const { ticket, expiresAt } = session
-    // One new id for an old one, whichever nodes are asked at the same time.
-    const successor = this.#store
-      .useOnce(`rotate/${ticket.id}`, expiresAt)
-      .then((first) => (first ? this.#succeed(session) : undefined))
-    this.#successors.set(session, successor)
-    return successor
-  }
-
-  async #succeed(session: Session): Promise<Session> {
-    const { ticket, createdAt, expiresAt, tokens } = session
-    const times = { createdAt, expiresAt, seenAt: this.#clock() }
-    const next = startSession(newTicket(this.#keys), session, times)
-    for (const [service, token] of tokens) next.tokens.set(service, token)
-    await this.#insert(next)
-    for (const listener of this.#rotateListeners) listener(session, next)
-    session.expiresAt = Math.min(expiresAt, this.#clock() + RETIRED_SECONDS)
-    await this.#store.shortenSession(ticket.id, session.expiresAt)
-    return next
   }
 
   /** The cached session, without waiting; undefined when the store must be asked. */
@@ -207,21 +164,23 @@ export class Sessions {
   }
 
   /**
-   * Keeps a renewed grant, and what the IdP now says of the user.
+   * Keeps a renewed grant, and what the IdP now says of the user. A role that is gone is gone at
+   * once; one that is new holds from the next login on, because whoever came to know this session's
+   * id before must not rise with its user (session fixation).
    *
    * @returns `newer` when another process renewed it first: then the session has that one's grant.
    */
   async replaceGrant(
     session: Session,
     grant: Grant,
-    user: SessionUser = session.user,
+    user?: SessionUser,
   ): Promise<'kept' | 'newer' | 'ended'> {
     const { ticket, version } = session
-    const { sealed, card } = sealSession({ ...session, grant, user }, ticket, this.#keys)
+    const said = user === undefined ? pick(session) : withoutNewRoles(session.user, user)
+    const { sealed, card } = sealSession({ ...session, ...said, grant }, ticket, this.#keys)
     // In memory first: the IdP has rotated already, and the old token must not be sent again even
     // when the store cannot take the new one.
-    session.grant = grant
-    this.#learn(session, user)
+    Object.assign(session, said, { grant })
     if (await this.#store.replaceSession(ticket.id, sealed, version, card)) {
       // A check may have read the new version meanwhile.
       session.version = Math.max(session.version, version + 1)
@@ -270,7 +229,7 @@ export class Sessions {
 
   /** @returns false when the session has ended. */
   async #reread(session: Session): Promise<boolean> {
-    const { ticket } = session
+    const { ticket, changesHeard: heard } = session
     const askedAt = performance.now()
     const stored = await this.#store.readSession(ticket.id)
     const content = stored && openSession(ticket, stored.sealed)
@@ -280,13 +239,14 @@ export class Sessions {
       return false
     }
     if (stored.version > session.version) {
-      session.grant = content.grant
-      this.#learn(session, content.user)
+      const { user, raised, grant } = content
+      Object.assign(session, { user, raised, grant })
       session.version = stored.version
     }
     session.seenAt = Math.max(session.seenAt, stored.seenAt)
     session.expiresAt = Math.min(session.expiresAt, stored.expiresAt)
-    session.checkedAt = askedAt
+    // What was told while we read may not be in what we read.
+    if (session.changesHeard === heard) session.checkedAt = askedAt
     return !session.ended
   }
 
@@ -345,11 +305,6 @@ export class Sessions {
     return { kind: 'ended' }
   }
 
-  #learn(session: Session, user: SessionUser): void {
-    if (!sameRoles(session.user, user)) session.privilegesChanged = true
-    session.user = user
-  }
-
   #hearEnd(id: string, reason: string): void {
     const arrival = this.#arriving.get(id)
     if (arrival !== undefined) arrival.ended = true
@@ -363,7 +318,9 @@ export class Sessions {
     const arrival = this.#arriving.get(id)
     if (arrival !== undefined) arrival.changed = true
     const session = this.#cache.withId(id)
-    if (session !== undefined) session.checkedAt = -Infinity
+    if (session === undefined) return
+    session.checkedAt = -Infinity
+    session.changesHeard++
   }
 
   #forget(session: Session): void {
@@ -373,6 +330,10 @@ export class Sessions {
   }
 }
 
-function sameRoles(a: SessionUser, b: SessionUser): boolean {
-  return a.roles.length === b.roles.length && a.roles.every((role) => b.roles.includes(role))
+const pick = ({ user, raised }: Session) => ({ user, raised })
+
+/** The user as the IdP knows it now, but for roles that the session did not have. */
+function withoutNewRoles(before: SessionUser, now: SessionUser) {
+  const roles = now.roles.filter((role) => before.roles.includes(role))
+  return { user: { ...now, roles }, raised: roles.length < now.roles.length }
 }

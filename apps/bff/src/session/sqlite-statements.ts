@@ -13,8 +13,6 @@ const STATEMENTS = {
     UPDATE sessions SET sealed = $sealed, card = coalesce($card, card), version = version + 1
     WHERE id = $id AND version = $version`,
   touchSession: 'UPDATE sessions SET seen_at = $seenAt WHERE id = $id AND seen_at < $seenAt',
-  shortenSession:
-    'UPDATE sessions SET expires_at = $expiresAt WHERE id = $id AND expires_at > $expiresAt',
   deleteSession:
     'DELETE FROM sessions WHERE id = $id AND ($unseenSince IS NULL OR seen_at <= $unseenSince)',
   listSessions: `

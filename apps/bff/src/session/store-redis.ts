@@ -62,9 +62,6 @@ export function openRedisStore(address: RedisAddress, log: Logger): SessionStore
     async touchSession(id, seenAt) {
       await run(scripts.TOUCH, [sessionKey(id)], [String(seenAt)])
     },
-    async shortenSession(id, expiresAt) {
-      await run(scripts.SHORTEN, [sessionKey(id)], [String(expiresAt), ...changed(id)])
-    },
     async deleteSession(id, reason, unseenSince) {
       const ended: StoreNews = { kind: 'ended', id, reason }
       const listed = await run(

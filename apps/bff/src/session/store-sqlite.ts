@@ -53,10 +53,6 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
     async touchSession(id, seenAt) {
       run.touchSession.run({ id, seenAt })
     },
-    async shortenSession(id, expiresAt) {
-      const { changes } = run.shortenSession.run({ id, expiresAt })
-      if (changes === 1) tell({ kind: 'changed', id })
-    },
     async deleteSession(id, reason, unseenSince) {
       const { changes } = run.deleteSession.run({ id, unseenSince: unseenSince ?? null })
       if (changes === 0) return false

@@ -27,8 +27,6 @@ export interface SessionStore {
     card?: Uint8Array,
   ): Promise<boolean>
   touchSession(id: string, seenAt: number): Promise<void>
-  /** Brings the hard limit of a session forward; it is never moved back. */
-  shortenSession(id: string, expiresAt: number): Promise<void>
   /**
    * Deletes the session, its tokens and leases, and tells every process that watches, this one too.
    *
@@ -116,7 +114,7 @@ export interface StoreHearing {
 /** Told to every process that watches the store. */
 export type StoreNews =
   | { kind: 'ended'; id: string; reason: string }
-  /** Its record was replaced, or its hard limit came forward. */
+  /** Its record was replaced. */
   | { kind: 'changed'; id: string }
   /** Somebody gave this lease back. */
   | { kind: 'released'; id: string; name: string }
