@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -453,15 +453,14 @@ export const FAULTS: FaultCase[] = [
     remedy: 'one sign-in',
     code: 'grant_ended',
     breaks: (world) => {
-      const path = join(world.system.data, 'idp/users.yaml')
-      users = readFileSync(path, 'utf8')
-      // The IdP ends the grants of who is gone.
-      writeFileSync(path, 'users: []\n')
+      // What the IdP has ended without telling: a sign-out there would be told, and end the session.
+      const idp = new DatabaseSync(join(world.system.data, 'idp/idp.sqlite'))
+      idp.exec("DELETE FROM models WHERE model IN ('Grant', 'RefreshToken')")
+      idp.close()
       editConfig(world.system.config, { 'BFF/config/settings.yaml': needNewToken })
     },
     // No patch and no command can exist: one sign-in.
     heals: async (world) => {
-      writeFileSync(join(world.system.data, 'idp/users.yaml'), users)
       editConfig(world.system.config, { 'BFF/config/settings.yaml': haveOldToken })
       world.visitor = await until('the sign-in', () =>
         world.system.signedIn('member').catch(() => false),
@@ -474,7 +473,6 @@ export const FAULTS: FaultCase[] = [
 
 let storeLock: DatabaseSync | undefined
 let csrfToken: string | undefined
-let users = ''
 
 /** TLS without a certificate that anybody trusts: without any, the handshake fails. */
 const tlsServer = createServer({}, () => {})

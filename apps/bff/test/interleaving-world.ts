@@ -7,6 +7,7 @@ import { type Gateway, startGateway } from '@audience-bridge/testkit/gateway.ts'
 import type { Time } from '@audience-bridge/testkit/time.ts'
 import { USERS } from '@audience-bridge/testkit/users.ts'
 import type { Visitor } from '@audience-bridge/testkit/visitor.ts'
+import { until } from '@audience-bridge/testkit/wait.ts'
 import { ANALYTICS, CONFIGS, SERVICES, type Service, settingsFor } from './interleaving-configs.ts'
 
 const PATHS: Record<Service, string> = {
@@ -229,7 +230,15 @@ export async function buildWorld(t: TestContext, time: Time): Promise<World> {
     restart: () => gateway.restartBff(),
     async idp(state) {
       if (state === 'down' && idpUp) await gateway.stopIdp()
-      if (state === 'up' && !idpUp) await gateway.startIdp()
+      if (state === 'up' && !idpUp) {
+        await gateway.startIdp()
+        // Until one probe got through, the BFF holds its calls back.
+        await until('the IdP to be noticed', async () => {
+          const response = await gateway.visitor().fetch('/health/ready')
+          await response.arrayBuffer()
+          return response.status === 200
+        })
+      }
       idpUp = state === 'up'
     },
     async permit(allowed) {

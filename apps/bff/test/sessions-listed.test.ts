@@ -77,7 +77,10 @@ test('sessions are listed and ended', async (t) => {
     const path = `${OWN}/${await idOf(there)}`
     await assertProblem(await here.fetch(path, { method: 'DELETE' }), 'CSRF_REJECTED')
     await assertProblem(await del(here, path, { 'x-csrf-token': 'wrong' }), 'CSRF_REJECTED')
-    await assertProblem(await del(here, path, { origin: 'https://evil.example' }), 'CSRF_REJECTED')
+    await assertProblem(
+      await del(here, path, { origin: 'https://evil.example' }),
+      'ORIGIN_FORBIDDEN',
+    )
     // Somebody else's is as unknown as what never was.
     for (const id of [await idOf(other), 'a'.repeat(64), 'x']) {
       const response = await del(here, `${OWN}/${id}`)

@@ -4,6 +4,7 @@ import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
 import { freezeTime } from '@audience-bridge/testkit/time.ts'
+import { lazily } from './minting.ts'
 
 const PATH = '/api/v1/analytics/workflows'
 
@@ -56,7 +57,11 @@ test('SESSION_REQUIRED', async (t) => {
 test('SESSION_EXPIRED', async (t) => {
   const time = freezeTime(t)
   const echo = await startEcho(t)
-  const gateway = await startGateway(t, { upstreams: { analytics_service: echo.origin } })
+  const gateway = await startGateway(t, {
+    upstreams: { analytics_service: echo.origin },
+    // A mint that is under way while the clock jumps proves itself by an assertion that is too old.
+    edits: { 'BFF/config/settings.yaml': lazily },
+  })
   const { idle_seconds: idle, absolute_seconds: absolute } =
     gateway.config().bridge.settings.session
 

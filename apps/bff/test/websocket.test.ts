@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { decodePart, rawNames, rawValues } from '@audience-bridge/testkit/echo.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
 import { frameOf, readFrame } from '@audience-bridge/testkit/websocket.ts'
+import { openWebSocket } from '@audience-bridge/testkit/websocket-client.ts'
 import { startSockets } from './websocket-world.ts'
 
 const ANALYTICS = 'https://analytics.ocg.labs.empowernow.ai'
@@ -196,7 +197,9 @@ test('a WebSocket through the gateway', async (t) => {
 
   await t.test('is open to everybody on an `auth: none` route, without a token', async () => {
     const before = echo.peers.length
-    const opened = await open('/open/ws', { origin: 'https://elsewhere.example' })
+    // A page of an origin that is not listed is refused, here too; whatever is no page names none.
+    await assert.rejects(open('/open/ws', { origin: 'https://elsewhere.example' }), /refused/)
+    const opened = await openWebSocket(new URL('/open/ws', gateway.bff), { cookie: visitor.cookie })
     const { head } = await lastPeer(before + 1)
     assert.deepEqual(rawValues(head, 'authorization'), [])
     assert.ok(!rawNames(head).includes('cookie'))
@@ -208,9 +211,7 @@ test('a WebSocket through the gateway', async (t) => {
     const session = await gateway.openSession(visitor)
     const token = session?.tokens.get('analytics_service')?.token ?? ''
     const before = echo.peers.length
-    const opened = await open('/machine/ws', {
-      cookie: '',
-      origin: 'https://elsewhere.example',
+    const opened = await openWebSocket(new URL('/machine/ws', gateway.bff), {
       authorization: `Bearer ${token}`,
     })
     const { head } = await lastPeer(before + 1)

@@ -55,6 +55,8 @@ export async function startBff(t: TestContext): Promise<FakeBff> {
         expires_at: time,
         idle_expires_at: time,
         services: [],
+        ends: { at: time, by: 'idle' },
+        limits: { idle: time, absolute: time },
       })
     } else {
       if (!bff.sessions.has(session)) return void json(401, { code: 'SESSION_REQUIRED' })
