@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { inOrder, replace } from '@audience-bridge/testkit/config-copy.ts'
+import { replace } from '@audience-bridge/testkit/config-copy.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
 import { USERS } from '@audience-bridge/testkit/users.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
 import { decodeJwt, SignJWT } from 'jose'
+import { principalIn } from '../src/tokens/claims.ts'
 import { ANALYTICS, CRUD, EDITS, type FrontendsWorld, startFrontends } from './frontends-world.ts'
 
 const ROUTES = `
@@ -195,22 +196,48 @@ test('roles of another IdP are what its mapping says', async (t) => {
   })
 })
 
-test('a session whose IdP is configured no longer ends at its next mint', async (t) => {
-  const { gateway, origins, partner } = await startFrontends(t)
-  const shop = await gateway.signedIn(USERS.member, origins.shop)
+test('a session whose IdP is configured no longer opens nothing, and is kept', async (t) => {
+  const { gateway, origins, echo } = await startFrontends(t)
+  const shop = await gateway.signedIn(USERS.admin, origins.shop)
+  const first = await gateway.signedIn(USERS.admin)
   await until('the tokens', async () => (await gateway.openSession(shop))?.tokens.size === 2)
+  assert.equal((await shop.fetch('/admin/config')).status, 200)
+  let idps = ''
   gateway.reconfigure({
     'BFF/config/settings.yaml': replace('    idp: partner\n', ''),
-    'BFF/config/idps.yaml': () => 'idps: []\n',
+    'BFF/config/idps.yaml': (text) => {
+      idps = text
+      return 'idps: []\n'
+    },
   })
-  assert.equal((await shop.fetch('/api/crud/x')).status, 200, 'what is out serves to its end')
+  echo.arrivals.length = 0
+  // The token is there, and so is the role that the partner gave.
+  await assertProblem(await shop.fetch('/api/crud/x'), 'SESSION_EXPIRED')
+  await assertProblem(await shop.fetch('/auth/verify'), 'SESSION_EXPIRED')
+  await assertProblem(await shop.fetch('/api/auth/sessions'), 'SESSION_EXPIRED')
+  await assertProblem(await shop.fetch('/admin/config'), 'SESSION_REQUIRED')
+  assert.deepEqual(await shop.session(), { authenticated: false })
+  assert.deepEqual(echo.arrivals, [])
+  assert.equal((await first.fetch('/api/crud/x')).status, 200)
 
   gateway.reconfigure({
-    'BFF/config/settings.yaml': inOrder(
-      replace('  analytics_service: api.read\n', '  analytics_service: api.write\n'),
-    ),
+    'BFF/config/settings.yaml': replace('  shop:\n', '  shop:\n    idp: partner\n'),
+    'BFF/config/idps.yaml': () => idps,
   })
-  await assertProblem(await shop.fetch('/api/v1/analytics/x'), 'SESSION_EXPIRED')
-  assert.deepEqual(await shop.session(), { authenticated: false })
-  assert.ok(partner.issuer)
+  assert.equal((await shop.fetch('/api/crud/x')).status, 200)
+  assert.equal((await shop.fetch('/admin/config')).status, 200)
+  const verified = await shop.fetch('/auth/verify')
+  assert.match(String(verified.headers.get('x-user-id')), /^auth:account:acme:/)
+})
+
+test('a user of an issuer that is not configured has no name', () => {
+  const idps = [
+    { issuer: 'https://own', provider: undefined },
+    { issuer: 'https://partner', provider: 'acme' },
+  ]
+  const nameAt = (issuer: string) => principalIn(idps, { issuer, user: { sub: 'ada' } })
+  assert.equal(nameAt('https://own'), 'ada')
+  assert.equal(nameAt('https://partner'), 'auth:account:acme:ada')
+  assert.throws(() => nameAt('https://gone'), /not configured/)
+  assert.throws(() => nameAt('https://own/'), /not configured/)
 })

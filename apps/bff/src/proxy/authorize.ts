@@ -1,7 +1,6 @@
 import type { TokenSeen } from '@audience-bridge/chain/observation.ts'
 import type { TokenRequirement } from '@audience-bridge/chain/requirement.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
-import type { BffConfig } from '../config.ts'
 import { SILENT_LOGIN, wouldAskMore } from '../login/reauthorize.ts'
 import { type ProblemMore, retryAfter } from '../problems.ts'
 import type { BindingVerdict, SessionBindings } from '../session/binding.ts'
@@ -12,7 +11,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { UserAssertion } from '../tokens/assertion.ts'
 import type { BearerVerifiers } from '../tokens/bearer.ts'
 import type { NoToken, TokenBroker, TokenOutcome } from '../tokens/broker.ts'
-import { principalOf } from '../tokens/claims.ts'
+import { principalIn } from '../tokens/claims.ts'
 import type { Exchange, Passage } from './exchange.ts'
 
 /** What goes to the backend as proof of who calls. */
@@ -83,10 +82,10 @@ export async function authorize(deps: AuthorizeDeps, exchange: Exchange): Promis
  * nothing has been changed. A rule of the judgement that is missing here is missing on both paths.
  */
 export function authorizeAtOnce(deps: AuthorizeDeps, passage: Passage): Credentials | undefined {
-  const { config, frontend, req, route } = passage
+  const { config, req, route } = passage
   if (route?.route.auth === 'none') return NO_CREDENTIALS
   if (route?.route.auth !== 'session') return undefined
-  const session = peekSession(deps.sessions, frontend, req.headers.cookie)
+  const session = peekSession(deps.sessions, passage, req.headers.cookie)
   const requirement = config.requirements.get(route.route.target_service)
   if (session === undefined || session.raised || requirement === undefined) {
     return undefined
@@ -110,7 +109,7 @@ export function authorizeAtOnce(deps: AuthorizeDeps, passage: Passage): Credenti
 function noteSession(passage: Passage, session: Session): void {
   passage.session = session
   passage.sessionState = 'live'
-  passage.subject = principalIn(passage.config, session)
+  passage.subject = principalIn(passage.config.idps, session)
   passage.subjectRoles = session.user.roles
 }
 
@@ -126,12 +125,12 @@ export async function identify(
   deps: AuthorizeDeps,
   exchange: Exchange,
 ): Promise<Refusal | undefined> {
-  const { req, config, frontend } = exchange
+  const { req, config } = exchange
   const { cookie } = req.headers
-  const cached = peekSession(deps.sessions, frontend, cookie)
+  const cached = peekSession(deps.sessions, exchange, cookie)
   if (cached !== undefined) exchange.session = cached
   else {
-    const found = await findSession(deps.sessions, frontend, cookie)
+    const found = await findSession(deps.sessions, exchange, cookie)
     exchange.sessionState = found.kind === 'session' ? 'live' : found.kind
     if (found.kind === 'none') return NO_SESSION
     if (found.kind === 'ended') {
@@ -238,7 +237,7 @@ export async function obtainToken(
         requirement.mint === 'client_credentials'
           ? await deps.assertion(
               session.user,
-              principalIn(config, session),
+              principalIn(config.idps, session),
               requirement.audience,
               deps.now(),
             )
@@ -273,11 +272,6 @@ export async function obtainToken(
         { service, headers: retryAfter(outcome) },
       )
   }
-}
-
-/** The user of a session among those of all IdPs. */
-function principalIn({ idps }: BffConfig, { issuer, user }: Session): string {
-  return principalOf(idps.find((idp) => idp.issuer === issuer)?.provider, user.sub)
 }
 
 function noToken({ route, config }: Exchange, code: NoToken['code']): Refusal {

@@ -18,7 +18,7 @@ export async function findOwnSession(
   config: BffConfig,
 ): Promise<OwnLookup> {
   const frontend = deps.frontendOf(request.raw)
-  const found = await findSession(deps.sessions, frontend, request.headers.cookie)
+  const found = await findSession(deps.sessions, { frontend, config }, request.headers.cookie)
   if (found.kind !== 'session') return found
   const { session } = found
   const verdict = deps.bindings.judge(session, request.raw, config.binding)

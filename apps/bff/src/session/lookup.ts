@@ -2,10 +2,12 @@ import { type CookiePolicy, readCookie } from './cookie.ts'
 import type { Session } from './session.ts'
 import type { SessionLookup, Sessions } from './sessions.ts'
 
-/** Of a frontend, what its sessions are told by. */
+/** Where a cookie was sent to, and under which configuration. */
 interface At {
-  name: string
-  cookies: CookiePolicy
+  /** What its sessions are told by. */
+  frontend: { name: string; cookies: CookiePolicy }
+  /** The IdPs where users sign in. */
+  config: { idps: readonly { issuer: string }[] }
 }
 
 /**
@@ -20,8 +22,10 @@ export async function findSession(
   at: At,
   header: string | undefined,
 ): Promise<SessionLookup> {
-  const found = await sessions.find(readCookie(header, at.cookies.sessionName))
-  return found.kind === 'session' && found.session.frontend !== at.name ? { kind: 'none' } : found
+  const found = await sessions.find(readCookie(header, at.frontend.cookies.sessionName))
+  if (found.kind !== 'session') return found
+  if (found.session.frontend !== at.frontend.name) return { kind: 'none' }
+  return isVouchedFor(found.session, at) ? found : { kind: 'ended' }
 }
 
 /** As `findSession`, without waiting; undefined when the store must be asked. */
@@ -30,7 +34,16 @@ export function peekSession(
   at: At,
   header: string | undefined,
 ): Session | undefined {
-  const cookie = readCookie(header, at.cookies.sessionName)
+  const cookie = readCookie(header, at.frontend.cookies.sessionName)
   const cached = cookie === undefined ? undefined : sessions.peek(cookie)
-  return cached?.frontend === at.name ? cached : undefined
+  if (cached?.frontend !== at.frontend.name) return undefined
+  return isVouchedFor(cached, at) ? cached : undefined
 }
+
+/**
+ * The attack: an IdP is taken out of the configuration, and its users go on, with the roles that it
+ * gave them and under names that are those of our own users. Without it their sessions open nothing.
+ * They are not deleted: a typing error in a file must not sign everybody out for good.
+ */
+const isVouchedFor = ({ issuer }: Session, { config }: At) =>
+  config.idps.some((idp) => idp.issuer === issuer)

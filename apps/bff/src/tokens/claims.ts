@@ -25,6 +25,21 @@ export function mapClaims(
 export const principalOf = (provider: string | undefined, sub: string) =>
   provider === undefined ? sub : `auth:account:${provider}:${sub}`
 
+/**
+ * The user of a session among those of all IdPs.
+ *
+ * @throws for an issuer that is not configured: a bare `sub` would be the name of a user of ours.
+ */
+export function principalIn(
+  idps: readonly { issuer: string; provider: string | undefined }[],
+  { issuer, user }: { issuer: string; user: { sub: string } },
+): string {
+  const idp = idps.find((one) => one.issuer === issuer)
+  if (idp === undefined)
+    throw new Error(`a user of ${issuer}, which is not configured, has no name`)
+  return principalOf(idp.provider, user.sub)
+}
+
 function valuesOf(
   claims: Readonly<Record<string, unknown>>,
   sources: ClaimsMapping['roles'],
