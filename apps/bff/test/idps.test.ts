@@ -241,3 +241,34 @@ test('a user of an issuer that is not configured has no name', () => {
   assert.throws(() => nameAt('https://gone'), /not configured/)
   assert.throws(() => nameAt('https://own/'), /not configured/)
 })
+
+test('a mistyped issuer signs nobody out, nor does what goes on in the background', async (t) => {
+  const time = { ahead: 0 }
+  const world = await startFrontends(t, {
+    clock: () => Math.floor(Date.now() / 1000) + time.ahead,
+  })
+  const { gateway, origins } = world
+  const first = await gateway.signedIn(USERS.member)
+  const admin = await gateway.signedIn(USERS.admin, origins.shop)
+  const opened = await until('the tokens', async () => {
+    const session = await gateway.openSession(first)
+    return session?.tokens.size === 2 ? session : undefined
+  })
+  const unanswered = async () => {
+    const text = await (await admin.fetch('/metrics')).text()
+    return /^bff_token_exchange_total\{.*status="unavailable".*\} [1-9]/m.test(text)
+  }
+  gateway.reconfigure({ 'BFF/config/settings.yaml': replace('/api/oidc}', '/api/odic}') })
+  await assertProblem(await first.fetch('/api/crud/x'), 'SESSION_EXPIRED')
+  assert.equal(await unanswered(), false)
+  // The tokens are due, and used lately: they are to be renewed ahead.
+  time.ahead = Math.max(...[...opened.tokens.values()].map(dueIn)) + 1
+  await until('a renewal', unanswered)
+  assert.ok(await gateway.openSession(first), 'the record is kept')
+
+  gateway.reconfigure({ 'BFF/config/settings.yaml': replace('/api/odic}', '/api/oidc}') })
+  time.ahead = 0
+  assert.equal((await first.fetch('/api/crud/x')).status, 200)
+})
+
+const dueIn = ({ renewAt }: { renewAt: number }) => Math.ceil(renewAt - Date.now() / 1000)

@@ -43,7 +43,7 @@ export class Connections {
     return this.#known.get(issuer)?.connection.idp.link.fetch
   }
 
-  /** @returns for an issuer that is configured no longer, a connection that refuses everything. */
+  /** @returns for an issuer that is configured no longer, a connection that answers nothing and ends no session. */
   of(issuer: string): IdpConnection {
     this.#follow()
     const connection = this.#known.get(issuer)?.connection

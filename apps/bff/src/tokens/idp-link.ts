@@ -45,7 +45,7 @@ export class IdpLink {
   #configuration: Promise<oidc.Configuration> | undefined
   #probe: { at: number; answer: Promise<IdpAnswer<void>> } | undefined
 
-  /** @param retired the configuration has it no longer: it refuses everything, so that its sessions end. */
+  /** @param retired the configuration has it no longer: it is never asked, and what is its own is kept. */
   constructor(settings: IdpSettings, rings: SigningRings, observer: IdpObserver, retired = false) {
     this.#retired = retired
     this.settings = settings
@@ -133,9 +133,12 @@ export class IdpLink {
 
   /** @throws what kept us from signing, which is no answer of the IdP. */
   async ask<T>(question: (configuration: oidc.Configuration) => Promise<T>): Promise<IdpAnswer<T>> {
+    // No refusal: `invalid_grant` would end every session of an issuer that was mistyped in a reload.
     if (this.#retired) {
-      const description = `the issuer ${this.settings.issuer} is configured no longer`
-      return { kind: 'refused', error: 'invalid_grant', description }
+      return {
+        kind: 'unavailable',
+        reason: `the issuer ${this.settings.issuer} is configured no longer`,
+      }
     }
     try {
       this.#configuration ??= this.#discover()
