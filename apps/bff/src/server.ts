@@ -30,6 +30,7 @@ import { renewAhead } from './tokens/ahead.ts'
 import { createUserAssertion } from './tokens/assertion.ts'
 import { followBearers } from './tokens/bearer.ts'
 import { TokenBroker } from './tokens/broker.ts'
+import { principalIn } from './tokens/claims.ts'
 import { Connections } from './tokens/connection.ts'
 import { DpopProofs } from './tokens/dpop.ts'
 import { GrantKeeper } from './tokens/grant.ts'
@@ -140,12 +141,11 @@ export async function buildBff(
     keys: storeKeys,
     failed: (reason, session) => {
       metrics.bindingFailed(reason)
-      const { ticket, user } = session
       const line = {
         event: 'bff_session_binding_failed',
         reason,
-        session: ticket.id,
-        subject: user.sub,
+        session: session.ticket.id,
+        subject: principalIn(deps.config().idps, session),
       }
       log.warn(line, `session used from elsewhere reason=${reason}`)
     },

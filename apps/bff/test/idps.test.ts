@@ -272,3 +272,40 @@ test('a mistyped issuer signs nobody out, nor does what goes on in the backgroun
 })
 
 const dueIn = ({ renewAt }: { renewAt: number }) => Math.ceil(renewAt - Date.now() / 1000)
+
+test('the log names who did it among the users of all IdPs', async (t) => {
+  const { gateway, origins } = await startFrontends(t)
+  const shop = await gateway.signedIn(USERS.member, origins.shop)
+  const other = await gateway.signedIn(USERS.member, origins.shop)
+  const lines = (event: string) => gateway.logs.filter((line) => line.event === event)
+  const name = 'auth:account:acme:user-ben'
+  const listed = (await (await shop.fetch('/api/auth/sessions')).json()) as {
+    sessions: { id: string; current: boolean }[]
+  }
+  const id = listed.sessions.find(({ current }) => !current)?.id
+  const ended = await shop.fetch(`/api/auth/sessions/${id}`, {
+    method: 'DELETE',
+    headers: { 'x-csrf-token': await shop.csrfToken() },
+  })
+  assert.equal(ended.status, 204)
+  assert.deepEqual(
+    lines('bff_session_ended').map(({ by }) => by),
+    [name],
+  )
+  assert.deepEqual(await other.session(), { authenticated: false })
+
+  await gateway.signedIn(USERS.member, origins.shop)
+  const out = await shop.fetch('/auth/logout?everywhere=true', {
+    method: 'POST',
+    headers: { 'x-csrf-token': await shop.csrfToken() },
+  })
+  assert.equal(out.status, 200)
+  assert.deepEqual(
+    lines('bff_session_ended').map(({ by }) => by),
+    [name, name],
+  )
+  const logout = gateway.logs.find(({ message }) => message === 'session ended by logout')
+  assert.equal(logout?.subject, name)
+  const created = gateway.logs.filter(({ message }) => message === 'session created')
+  assert.ok(created.length > 0 && created.every(({ subject }) => subject === name))
+})

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { type BffConfig, hashToken } from '../config.ts'
 import { explainObservation } from '../explain/observe.ts'
 import { csrfFault, requestOrigin } from '../session/csrf.ts'
+import { principalIn } from '../tokens/claims.ts'
 import { keyRoutes } from './admin-keys.ts'
 import { adminSessionRoutes } from './admin-sessions.ts'
 import type { RouteDeps } from './deps.ts'
@@ -152,5 +153,7 @@ async function requireAdmin(deps: RouteDeps, request: FastifyRequest): Promise<v
   )
   if (fault !== undefined) throw new ProblemError('CSRF_REJECTED', fault)
   const exchange = deps.exchangeOf(request.raw)
-  if (exchange !== undefined) exchange.subject = found.session.user.sub
+  if (exchange !== undefined) {
+    exchange.subject = principalIn(config.idps, found.session)
+  }
 }

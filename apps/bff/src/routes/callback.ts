@@ -5,6 +5,7 @@ import { loginCookieTag } from '../login/logins.ts'
 import { retryAfter } from '../problems.ts'
 import { readCookie, writeCookie } from '../session/cookie.ts'
 import type { SessionLookup } from '../session/sessions.ts'
+import { principalIn } from '../tokens/claims.ts'
 import { userFrom } from '../tokens/user.ts'
 import { noteIdpAnswer, type RouteDeps } from './deps.ts'
 import { findOwnSession } from './own-session.ts'
@@ -130,7 +131,11 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       grant,
     })
     deps.log.info(
-      { correlation_id: request.id, subject: session.user.sub, scopes: grant.scopes },
+      {
+        correlation_id: request.id,
+        subject: principalIn(config.idps, session),
+        scopes: grant.scopes,
+      },
       'session created',
     )
     deps.background(mintEagerly(deps, config, session))

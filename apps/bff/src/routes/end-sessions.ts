@@ -5,7 +5,7 @@ import type { RouteDeps } from './deps.ts'
 /** So many deletions are under way at once. */
 const LANES = 16
 
-/** Who ended sessions, for the log: the `sub` of a user, `admin.token`, or the IdP's issuer. */
+/** Who ended sessions, for the log: a user's principal, `admin.token`, or the IdP's issuer. */
 export interface Ender {
   reason: SessionEnd
   by: string
@@ -33,7 +33,14 @@ export async function endSessions(
       deps.log.info(
         {
           event: 'bff_session_ended',
-          ...{ correlation_id: correlationId, reason, by, session: id, subject: card.sub },
+          ...{
+            correlation_id: correlationId,
+            reason,
+            by,
+            session: id,
+            issuer: card.issuer,
+            subject: card.sub,
+          },
         },
         `session ended reason=${reason}`,
       )

@@ -4,6 +4,7 @@ import type { Frontend } from '../frontends.ts'
 import { writeCookie } from '../session/cookie.ts'
 import { csrfFault, originFault, requestOrigin } from '../session/csrf.ts'
 import type { Session } from '../session/session.ts'
+import { principalIn } from '../tokens/claims.ts'
 import type { RouteDeps } from './deps.ts'
 import { endSessions } from './end-sessions.ts'
 import { findOwnSession } from './own-session.ts'
@@ -84,19 +85,17 @@ async function endOwn(
   everywhere: boolean,
 ): Promise<string | undefined> {
   const { issuer, user, ticket, grant } = session
+  const subject = principalIn(deps.config().idps, session)
   const others = everywhere
     ? (await deps.directory.ofUser(issuer, user.sub)).filter(({ id }) => id !== ticket.id)
     : []
   const { idToken, refreshToken } = grant
   // The others first: should the store fail amid them, this session can ask again.
   const ended = await endSessions(deps, others, {
-    ...{ reason: 'everywhere', by: user.sub, correlationId: request.id },
+    ...{ reason: 'everywhere', by: subject, correlationId: request.id },
   })
   await deps.sessions.end(session, 'logout')
-  deps.log.info(
-    { correlation_id: request.id, subject: user.sub, others: ended },
-    'session ended by logout',
-  )
+  deps.log.info({ correlation_id: request.id, subject, others: ended }, 'session ended by logout')
   const [url] = await Promise.all([
     deps.connections.of(issuer).idp.endSessionUrl(idToken, new URL('/', frontend.publicUrl).href),
     deps.revocations.revoke(issuer, refreshToken),

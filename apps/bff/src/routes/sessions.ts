@@ -7,6 +7,7 @@ import type { KnownSession } from '../session/card.ts'
 import { csrfFault, requestOrigin } from '../session/csrf.ts'
 import type { Session } from '../session/session.ts'
 import { rfc3339 } from '../session/session-view.ts'
+import { principalIn } from '../tokens/claims.ts'
 import type { RouteDeps } from './deps.ts'
 import { endSessions } from './end-sessions.ts'
 import { findOwnSession } from './own-session.ts'
@@ -46,7 +47,7 @@ export function sessionsRoutes(app: FastifyInstance, deps: RouteDeps): void {
     if (wanted.length === 0) throw new ProblemError('NOT_FOUND', 'no session of yours has this id')
     const reason = wanted[0]?.id === session.ticket.id ? 'logout' : 'everywhere'
     await endSessions(deps, wanted, {
-      ...{ reason, by: session.user.sub, correlationId: request.id },
+      ...{ reason, by: principalIn(config.idps, session), correlationId: request.id },
     })
     return reply.code(204).send()
   })
