@@ -60,6 +60,83 @@ test('an IdP that asks to be left alone is left alone', async (t) => {
   }
 })
 
+const login = (idp: ReturnType<typeof clientOf>['idp']) =>
+  idp.startLogin({
+    ...{ redirectUri: 'https://app.example/auth/callback', scope: 'openid' },
+    ...{ resources: [], prompt: undefined },
+  })
+
+const PAR = (origin: string) => ({ pushed_authorization_request_endpoint: `${origin}/par` })
+
+test('logins that the IdP has enough of keep nobody from their tokens', async (t) => {
+  let busy = 'response_type'
+  const some = await startSomeIdp(
+    t,
+    (_req, res, form) => {
+      if (!form.has(busy)) return giveToken(res)
+      res.writeHead(429, { 'retry-after': '30', 'content-type': 'application/json' })
+      res.end('{"error":"slow_down"}')
+    },
+    { metadata: PAR },
+  )
+  await t.test('nor do tokens keep anybody from a login', async (t) => {
+    busy = 'grant_type'
+    const { idp } = clientOf(t, some.origin)
+    for (let i = 0; i < 3; i++) assert.equal((await ask(idp)).kind, 'unavailable')
+    const before = some.paths.filter((path) => path === '/par').length
+    await login(idp)
+    assert.equal(some.paths.filter((path) => path === '/par').length, before + 1)
+    busy = 'response_type'
+  })
+  const { idp } = clientOf(t, some.origin)
+  some.paths.length = 0
+  for (let i = 0; i < 5; i++) {
+    const answer = await login(idp)
+    assert.ok(answer.kind === 'unavailable')
+    assert.equal(answer.retryAfterSeconds, 30)
+  }
+  assert.equal(some.paths.filter((path) => path === '/par').length, 1, 'it is left alone')
+  assert.equal((await ask(idp)).kind, 'ok')
+  assert.equal((await idp.link.probe()).kind, 'ok')
+  assert.equal(idp.link.isUp, true)
+  // The redeeming of a code that somebody made up is no more than a login either.
+  const secrets = { state: 's'.repeat(43), nonce: 'n', codeVerifier: 'v'.repeat(43) }
+  const callback = new URL(`https://app.example/auth/callback?code=x&state=${secrets.state}`)
+  some.paths.length = 0
+  assert.equal((await idp.completeLogin(callback, secrets, 0)).kind, 'unavailable')
+  assert.deepEqual(some.paths, [])
+})
+
+test('of a flood of logins few are under way, few wait, and tokens pass them by', async (t) => {
+  const open: ServerResponse[] = []
+  const some = await startSomeIdp(
+    t,
+    (_req, res, form) => {
+      if (form.has('response_type')) open.push(res)
+      else giveToken(res)
+    },
+    { metadata: PAR },
+  )
+  const { idp, counts } = clientOf(t, some.origin)
+  await until('discovery', async () => (await idp.metadata()).kind === 'ok')
+  const flood = Array.from({ length: 200 }, () => login(idp))
+  await until('those sent away', () => counts.get('par held_back') === 160)
+  await until('those let in', () => open.length === 8)
+  assert.equal((await ask(idp)).kind, 'ok')
+  let answered = 0
+  while (answered < 40) {
+    await until('a login', () => open.length === Math.min(8, 40 - answered))
+    for (const res of open.splice(0)) {
+      res.writeHead(201, { 'content-type': 'application/json' })
+      res.end('{"request_uri":"urn:x","expires_in":60}')
+      answered += 1
+    }
+  }
+  const kinds = (await Promise.all(flood)).map(({ kind }) => kind)
+  assert.equal(kinds.filter((kind) => kind === 'ok').length, 40)
+  assert.equal(kinds.filter((kind) => kind === 'unavailable').length, 160)
+})
+
 test('a refusal, or a failure of one request, keeps nobody else away', async (t) => {
   for (const status of [400, 401, 500]) {
     const some = await startSomeIdp(t, (_req, res) => {

@@ -6,6 +6,11 @@ import { Turnstile } from './turnstile.ts'
  * The one way from the BFF to an IdP. An IdP that is away costs each caller nothing: calls fail at once
  * until one probe got through (circuit.ts). One that comes back is not trampled down: at most 64 calls
  * that make it work are under way, the others wait their turn within their own timeout.
+ *
+ * The attack: anybody may begin logins without being anybody, as many as they like. Had these the
+ * same places, and did an IdP that has enough of them (429) pause all, strangers would keep those who
+ * are signed in from their tokens. So logins have few places and a short queue, and a 429 pauses the
+ * calls of its kind alone.
  */
 
 /** PEM texts: who we are on the connection (RFC 8705), and whom we believe. */
@@ -32,14 +37,23 @@ export interface IdpFetch {
 export class IdpUnreachable extends TypeError {}
 
 const CALLS_AT_ONCE = 64
+const LOGINS_AT_ONCE = 8
+const LOGINS_WAITING = 32
 const MAX_BYTES = 1024 * 1024
 const CONNECT_MS = 3000
-/** Answers of whatever stands before an IdP that is away, and of one that has too much to do. */
-const AWAY = new Set([429, 502, 503, 504])
+/** Answers of whatever stands before an IdP that is away. */
+const AWAY = new Set([502, 503, 504])
+/** Of one that is there and has too much to do. */
+const TOO_MANY = 429
 
 export function createIdpFetch(tls: TlsIdentity | undefined, observer: IdpObserver): IdpFetch {
   const circuit = new Circuit()
-  const turnstile = new Turnstile(CALLS_AT_ONCE)
+  const lanes = {
+    // Cheap, and a probe must not stand behind those that wait for nothing.
+    document: { circuit: new Circuit(), turnstile: new Turnstile(Infinity) },
+    login: { circuit: new Circuit(), turnstile: new Turnstile(LOGINS_AT_ONCE, LOGINS_WAITING) },
+    token: { circuit: new Circuit(), turnstile: new Turnstile(CALLS_AT_ONCE) },
+  }
   const dispatcher = new Agent({
     connect: {
       timeout: CONNECT_MS,
@@ -53,18 +67,25 @@ export function createIdpFetch(tls: TlsIdentity | undefined, observer: IdpObserv
     const url = input instanceof Request ? input.url : String(input)
     const endpoint = endpointOf(url)
     const signal = init?.signal ?? undefined
+    const lane = lanes[kindOf(init)]
+    const { turnstile } = lane
     const pass = circuit.enter()
-    if (pass === undefined) {
+    const turn = pass && lane.circuit.enter()
+    if (pass === undefined || turn === undefined) {
+      pass?.end({ kind: 'unsaid' })
       observer.request(endpoint, 'held_back')
       throw heldBack()
     }
+    const probe = pass.probe || turn.probe
     let leave: (() => void) | undefined
     let sent = false
     try {
-      // Documents are cheap, and a probe must not stand behind those that wait for nothing.
-      if (init?.method === 'POST' && !pass.probe) leave = await turnstile.enter(signal)
-      // Others have learnt meanwhile that it is away.
-      if (!pass.probe && !circuit.isUp) throw heldBack()
+      if (!probe) {
+        if (turnstile.isFull) throw new IdpUnreachable('too many logins have begun at once')
+        leave = await turnstile.enter(signal)
+        // Others have learnt meanwhile that it is away.
+        if (!circuit.isUp || !lane.circuit.isUp) throw heldBack()
+      }
       sent = true
       const answer = await undiciFetch(url, {
         ...(init as Parameters<typeof undiciFetch>[1]),
@@ -73,29 +94,43 @@ export function createIdpFetch(tls: TlsIdentity | undefined, observer: IdpObserv
       const body = await readBody(answer)
       observer.request(endpoint, String(answer.status))
       const { status } = answer
-      pass.end(AWAY.has(status) ? { kind: 'down', waitMs: askedWait(answer) } : { kind: 'up' })
+      const down = { kind: 'down', waitMs: askedWait(answer) } as const
+      pass.end(AWAY.has(status) ? down : { kind: 'up' })
+      turn.end(status === TOO_MANY ? down : { kind: 'up' })
       const empty = body.length === 0 || status === 204 || status === 304
       return new Response(empty ? null : body, { status, headers: [...answer.headers] })
     } catch (cause) {
       // Who gave up while waiting for a turn has learnt nothing of the IdP.
       pass.end(sent ? { kind: 'down' } : { kind: 'unsaid' })
+      turn.end({ kind: 'unsaid' })
       if (sent) observer.request(endpoint, signal?.aborted ? 'timeout' : 'unreachable')
       else observer.request(endpoint, 'held_back')
       throw cause
     } finally {
-      if (!circuit.isUp) turnstile.clear(heldBack)
+      if (!circuit.isUp) for (const one of Object.values(lanes)) one.turnstile.clear(heldBack)
+      else if (!lane.circuit.isUp) turnstile.clear(heldBack)
       leave?.()
     }
   }
   return {
     fetch: ask,
     get isUp() {
-      return circuit.isUp
+      return circuit.isUp && lanes.token.circuit.isUp
     },
     get retryAfterSeconds() {
-      return Math.max(1, Math.ceil(circuit.waitMs / 1000))
+      const waits = [circuit, lanes.login.circuit, lanes.token.circuit].map(({ waitMs }) => waitMs)
+      return Math.max(1, Math.ceil(Math.max(...waits) / 1000))
     },
   }
+}
+
+/** What a browser without a session can make us send is a login: PAR, and the redeeming of a code. */
+function kindOf(init: RequestInit | undefined): 'document' | 'login' | 'token' {
+  if (init?.method !== 'POST') return 'document'
+  const { body } = init
+  if (!(body instanceof URLSearchParams)) return 'token'
+  const isLogin = body.has('response_type') || body.get('grant_type') === 'authorization_code'
+  return isLogin ? 'login' : 'token'
 }
 
 /** `token`, `par`, `jwks`: the last word of the path, which the IdP's own metadata chose. */

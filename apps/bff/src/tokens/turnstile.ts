@@ -1,11 +1,18 @@
-/** At most so many at a time; the others wait in the order in which they came. */
+/** At most so many at a time; the others, up to a number of their own, wait in the order in which they came. */
 export class Turnstile {
   readonly #places: number
+  readonly #queue: number
   #inside = 0
   readonly #waiting = new Set<{ enter(): void; refuse(cause: unknown): void }>()
 
-  constructor(places: number) {
+  constructor(places: number, queue = Infinity) {
     this.#places = places
+    this.#queue = queue
+  }
+
+  /** Whoever comes now must be sent away. */
+  get isFull(): boolean {
+    return this.#inside >= this.#places && this.#waiting.size >= this.#queue
   }
 
   /**
