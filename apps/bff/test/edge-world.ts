@@ -215,10 +215,18 @@ export async function edgeContract(t: TestContext, start: StartProxy): Promise<v
       '/api/crud/projects%00',
       '/api/crud/./projects',
       '/api/crud/..%5c..%5cx',
+      '/api/crud/projects#/../../admin',
     ]) {
-      const answer = await gateway.raw('GET', target, [['Cookie', member.cookie]])
-      assert.ok(answer.status >= 400 && answer.status < 500, `${target}: ${answer.status}`)
-      assert.match(answer.body, /PATH_AMBIGUOUS|ROUTE_NOT_FOUND|<h1>400/, target)
+      // The attack: what a client writes elsewhere must not look like a plain path to the proxy.
+      for (const upgrade of [undefined, '::/a?', ':::/a?x']) {
+        const answer = await gateway.raw('GET', target, [
+          ['Cookie', member.cookie],
+          ...(upgrade === undefined ? [] : [['Upgrade', upgrade] as const]),
+        ])
+        const what = `${target} ${upgrade}: ${answer.status}`
+        assert.ok(answer.status >= 400 && answer.status < 500, what)
+        assert.match(answer.body, /PATH_AMBIGUOUS|ROUTE_NOT_FOUND|<h1>400/, what)
+      }
     }
     assert.deepEqual(counts(), before)
   })
