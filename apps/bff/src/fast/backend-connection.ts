@@ -73,6 +73,8 @@ export class BackendConnection {
     })
     this.#socket.once('connect', () => {
       this.#connecting = false
+      // Only connecting was to be done soon; the answer has the time that its service is given.
+      if (this.#question !== undefined) this.#deadline = clock.after(this.#question.headMs)
     })
     this.#socket.on('error', (cause: NodeJS.ErrnoException) => {
       this.#cause = cause.code === undefined ? cause.message : `${cause.code}: ${cause.message}`

@@ -57,8 +57,9 @@ export class BackendPool {
         origin.idle.push(connection)
         return
       }
-      origin.all.delete(connection)
-      if (origin.all.size === 0) this.#origins.delete(base)
+      // Told twice, by its last answer and by its end; another origin may be in this one's place by then.
+      if (!origin.all.delete(connection)) return
+      if (origin.all.size === 0 && this.#origins.get(base) === origin) this.#origins.delete(base)
       const at = origin.idle.indexOf(connection)
       if (at !== -1) origin.idle.splice(at, 1)
     })

@@ -66,6 +66,8 @@ export class ClientConnection implements Caller {
   /** What has come and was not taken yet. */
   #bytes: Buffer | undefined
   #pieces = 0
+  /** Bytes that had left for the client when it was last looked at. */
+  #taken = 0
   #deadline: number
   #admitted: Admitted | undefined
   #backend: BackendConnection | undefined
@@ -112,10 +114,20 @@ export class ClientConnection implements Caller {
   /** What the clock finds: a request that does not become whole, or a client that does not read. */
   look(now: number): void {
     if (now >= this.#lastsAt) this.#lasts()
-    if (now < this.#deadline) return
+    if (now < this.#deadline || this.#isReading()) return
     const waiting = this.idle && this.#socket.readable && this.#socket.writable
     if (waiting && this.#bytes !== undefined) this.#handOver(this.#bytes)
     else this.#socket.destroy()
+  }
+
+  /** A client that has taken something since the last time is slow, and not gone. */
+  #isReading(): boolean {
+    const unsent = this.#socket.writableLength
+    const taken = this.#socket.bytesWritten - unsent
+    if (unsent === 0 || taken === this.#taken) return false
+    this.#taken = taken
+    this.#deadline = this.#deps.clock.after(UNREAD_MS)
+    return true
   }
 
   #receive(bytes: Buffer): void {

@@ -12,14 +12,16 @@ export class CoarseClock {
   constructor(tick: (now: number) => void) {
     this.#timer = setInterval(() => {
       this.now = performance.now()
-      tick(this.now)
+      // What came while this process was busy is read first.
+      setImmediate(() => tick(this.now))
     }, TICK_MS)
     this.#timer.unref()
   }
 
   /** When `ms` will have passed for certain. */
   after(ms: number): number {
-    return this.now + ms + TICK_MS
+    // Not from `now`: after a stall it is as old as that, and the deadline would come too early.
+    return performance.now() + ms
   }
 
   stop(): void {
