@@ -42,6 +42,8 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
   if (authorized.kind === 'refused') {
     return sendProblem(exchange, authorized.code, authorized.detail, authorized.more)
   }
+  // Who left meanwhile tells nobody again: what is taken from here on would never be given back.
+  if (res.destroyed || res.closed) return
   const caller = exchange.session?.ticket.id ?? exchange.req.socket.remoteAddress ?? ''
   const leave = (upgrade === undefined ? deps.callers : deps.socketCallers).enter(caller)
   if (leave === undefined) {
