@@ -174,6 +174,7 @@ export async function buildBff(
   const { config, traces } = deps
   const settling = { log: unredacted(log), outbox, traces, anonymousEvents, metrics }
   const background = new Set<Promise<unknown>>()
+  const upgraded = new Set<Socket>()
   const app = await buildRoutes(
     {
       config: deps.config,
@@ -212,9 +213,12 @@ export async function buildBff(
         { config, log, channels, admit: pipeline, settle: settling },
         (req, res, begun) => dispatch(dispatching, req, res, { begun }),
       )
-      return server.on('upgrade', (req, socket: Socket, early) =>
-        dispatchUpgrade(dispatching, req, socket, early),
-      )
+      return server.on('upgrade', (req, socket: Socket, early) => {
+        // No longer the server's own: who waits for a backend would outlast the stop.
+        upgraded.add(socket)
+        socket.once('close', () => upgraded.delete(socket))
+        dispatchUpgrade(dispatching, req, socket, early)
+      })
     },
   )
   await app.ready()
@@ -234,7 +238,8 @@ export async function buildBff(
       // Streams have no end of their own, and closing waits for what is under way.
       stopping.abort()
       channels.stop()
-      await closeServer(app.server as Server, deps.config().bridge.settings.server.drain_seconds)
+      const { drain_seconds: drainSeconds } = deps.config().bridge.settings.server
+      await closeServer(app.server as Server, upgraded, drainSeconds)
       await app.close()
       await Promise.all(background)
       await ahead.stop()
@@ -250,9 +255,16 @@ export async function buildBff(
 }
 
 /** Stops accepting and waits for the requests under way; idle connections end at once. */
-function closeServer(server: Server, drainSeconds: number): Promise<void> {
+function closeServer(
+  server: Server,
+  upgraded: ReadonlySet<Socket>,
+  drainSeconds: number,
+): Promise<void> {
   return new Promise((resolve) => {
-    const late = setTimeout(() => server.closeAllConnections(), drainSeconds * 1000)
+    const late = setTimeout(() => {
+      server.closeAllConnections()
+      for (const socket of upgraded) socket.destroy()
+    }, drainSeconds * 1000)
     // A connection whose request is answered would be kept for the next one.
     const idle = setInterval(() => server.closeIdleConnections(), 100)
     server.close(() => {

@@ -51,6 +51,10 @@ export function answerUpgrade(
     socket.destroy()
     return undefined
   }
+  // Node took its own listener away with the socket: an answer of more than a buffer would stall.
+  socket.on('drain', () => {
+    if (!res.writableFinished) res.emit('drain')
+  })
   // At once: an end that is read before it would be the last thing that this stream can say.
   if (early.length > 0) socket.unshift(early)
   res.once('finish', () => {
