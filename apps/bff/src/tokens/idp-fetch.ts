@@ -98,7 +98,10 @@ export function createIdpFetch(tls: TlsIdentity | undefined, observer: IdpObserv
       pass.end(AWAY.has(status) ? down : { kind: 'up' })
       turn.end(status === TOO_MANY ? down : { kind: 'up' })
       const empty = body.length === 0 || status === 204 || status === 304
-      return new Response(empty ? null : body, { status, headers: [...answer.headers] })
+      return new Response(empty ? null : new Uint8Array(body), {
+        status,
+        headers: [...answer.headers],
+      })
     } catch (cause) {
       // Who gave up while waiting for a turn has learnt nothing of the IdP.
       pass.end(sent ? { kind: 'down' } : { kind: 'unsaid' })

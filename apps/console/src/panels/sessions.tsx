@@ -34,7 +34,11 @@ export function OwnSessionsPanel({ query }: { query: Result<{ sessions: OwnSessi
         <>
           <Table
             caption="Browsers"
-            columns={[first, ...times<OwnSession>(), ending(end, ({ current }) => current)]}
+            columns={[
+              first,
+              ...times<OwnSession>(),
+              ending<OwnSession>(end, ({ current }) => current),
+            ]}
             rows={sessions}
             rowKey={({ id }) => id}
             initialSort={{ id: 'seen', descending: true }}
