@@ -33,6 +33,16 @@ async function place(t: TestContext): Promise<Place> {
   const dir = mkdtempSync(join(tmpdir(), 'idp-process-'))
   t.after(() => rmSync(dir, { recursive: true, force: true }))
   cpSync(SHIPPED, join(dir, 'config', 'IdP'), { recursive: true })
+  // There is no BFF here whose keys could be read: its client proves itself by a secret.
+  const clients = join(dir, 'config/IdP/config/clients.yaml')
+  const shipped = readFileSync(clients, 'utf8')
+  const secret = 'client_secret: file:${BRIDGE_DATA:-.data}/secrets/bff-server.secret\n'
+  const edited = shipped.replace(
+    /token_endpoint_auth_method: private_key_jwt\n[\s\S]*?jwks_uri: .*\n/,
+    secret,
+  )
+  if (edited === shipped) throw new Error('clients.yaml has no such entry any more')
+  writeFileSync(clients, edited)
   mkdirSync(join(dir, 'data', 'secrets'), { recursive: true })
   for (const client of ['bff-server', 'crud-service']) {
     writeFileSync(join(dir, 'data', 'secrets', `${client}.secret`), `${client}-secret\n`)

@@ -64,6 +64,8 @@ test('a session keeps nothing that its shape does not name: no token leaks throu
     expires_at: '2026-03-01T12:00:00Z',
     idle_expires_at: '2026-03-01T12:00:00Z',
     services: ['analytics_service'],
+    ends: { at: '2026-03-01T12:00:00Z', by: 'idle' },
+    limits: { idle: '2026-03-01T12:00:00Z', absolute: '2026-03-01T12:00:00Z' },
   }
   assert.deepEqual(sessionResponse.parse({ ...session, access_token: 'secret' }), session)
 })
