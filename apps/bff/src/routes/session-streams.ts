@@ -21,8 +21,6 @@ const MAX_UNREAD_BYTES = 64 * 1024
 interface Stream {
   session: Session
   out: Readable
-  /** The hard limit when it was opened: one that came nearer is that of an id which was replaced. */
-  expiresAt: number
   /** What was last told, to tell of changes alone. */
   services: string
   user: Session['user']
@@ -66,7 +64,7 @@ export class SessionStreams {
     if (siblings.size >= MAX_PER_SESSION) return undefined
     const out = new Readable({ read() {} })
     const stream: Stream = {
-      ...{ session, out, expiresAt: session.expiresAt, services: '', user: session.user },
+      ...{ session, out, services: '', user: session.user },
       ...{ announced: undefined, checking: false },
     }
     this.#byId.set(id, siblings.add(stream))
@@ -103,7 +101,6 @@ export class SessionStreams {
 
   #look(stream: Stream): void {
     const { session } = stream
-    if (session.expiresAt < stream.expiresAt) return this.#finish(stream, 'reconnect', {})
     const { at, by } = firstLimit(limitTimes(session, this.#deps.limits()))
     const left = at - this.#deps.clock()
     const isNear = left <= this.#deps.warnSeconds()
@@ -165,9 +162,7 @@ export class SessionStreams {
   #end(id: string, reason: string): void {
     const known = sessionEndReason.safeParse(reason)
     for (const stream of this.#byId.get(id) ?? []) {
-      const wasReplaced = reason === 'absolute' && this.#deps.clock() < stream.expiresAt
-      if (wasReplaced) this.#finish(stream, 'reconnect', {})
-      else this.#finish(stream, 'ended', { reason: known.success ? known.data : 'gone' })
+      this.#finish(stream, 'ended', { reason: known.success ? known.data : 'gone' })
     }
   }
 

@@ -69,7 +69,7 @@ export interface Session extends Readonly<SessionOrigin> {
   readonly ticket: Ticket
   user: SessionUser
   readonly createdAt: number
-  expiresAt: number
+  readonly expiresAt: number
   seenAt: number
   /** When `seenAt` was last written to the store. */
   touchedAt: number

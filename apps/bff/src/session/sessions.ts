@@ -244,7 +244,6 @@ export class Sessions {
       session.version = stored.version
     }
     session.seenAt = Math.max(session.seenAt, stored.seenAt)
-    session.expiresAt = Math.min(session.expiresAt, stored.expiresAt)
     // What was told while we read may not be in what we read.
     if (session.changesHeard === heard) session.checkedAt = askedAt
     return !session.ended
