@@ -103,6 +103,21 @@ for (const [what, edit] of Object.entries(CARELESS)) {
   })
 }
 
+test('an nginx that forgets $edge_by_bff keeps no answer for a path that nobody judged', async (t) => {
+  const { gateway, analytics } = await startEdgeWorld(t, startNginx, {
+    'carry.conf': replace('if ($edge_by_bff) {\n    return 418;\n}\n', ''),
+  })
+  const member = await gateway.signedIn()
+  // nginx reads each of these as PATH; the backend gets it as it came.
+  for (const target of [`${PATH}#/../../../../admin`, '/api/v1/analytics/x/%2e%2e/workflows']) {
+    assert.equal((await member.fetch(PATH)).status, 200)
+    const before = analytics.arrivals.length
+    const answer = await gateway.raw('GET', target, [['Cookie', member.cookie]])
+    await assertProblem(answer, 'PATH_AMBIGUOUS')
+    assert.equal(analytics.arrivals.length, before, target)
+  }
+})
+
 test('nginx keeps tokens where its configuration says, in memory', () => {
   const directory = new URL('../../../ServiceConfigs/edge/nginx/', import.meta.url)
   const paths = readdirSync(directory).flatMap((name) => [
