@@ -307,6 +307,26 @@ export async function edgeContract(t: TestContext, start: StartProxy): Promise<v
     assert.ok(sockets.size <= 2, `${sockets.size} connections for 10 calls`)
   })
 
+  await t.test('an Upgrade of any kind leaves a request to the BFF, whoever sends it', async () => {
+    for (const upgrade of ['::/a?', ':::/a?x', '0', 'h2c']) {
+      for (const from of [origin, 'https://evil.example']) {
+        assert.equal((await member.fetch(PATH)).status, 200)
+        const asked = world.questions().length
+        const id = `upgrade-${asked}-${gateway.logs.length}`
+        await gateway.raw('GET', PATH, [
+          ['Cookie', member.cookie],
+          ['Upgrade', upgrade],
+          ['Origin', from],
+          ['X-Correlation-ID', id],
+        ])
+        const line = await until('the line of the BFF', () =>
+          gateway.logs.find(({ correlation_id, path }) => correlation_id === id && path === PATH),
+        )
+        assert.notEqual(line.edge, true, `${upgrade} ${from}`)
+      }
+    }
+  })
+
   await t.test('a WebSocket of another site gets nowhere', async () => {
     const before = analytics.arrivals.length
     const answer = await sendRaw(
