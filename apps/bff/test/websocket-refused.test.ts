@@ -261,6 +261,13 @@ test('a backend that does not agree', async (t) => {
     assert.deepEqual(answer.headers.get('connection'), ['close'])
   })
 
+  await t.test('its own refusal passes whole, however long', async () => {
+    const body = 'x'.repeat(4_000_000)
+    answering(`HTTP/1.1 409 Conflict\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    const answer = await refused('/api/ws/x')
+    assert.deepEqual([answer.status, answer.body.length], [409, body.length])
+  })
+
   // The attack: a proxy that takes the request for an agreed WebSocket, though the backend answered
   // 200, passes what follows to the backend unread: a second request with whatever head it likes.
   // One that reads on takes it for the next request of the connection, which others may share.
