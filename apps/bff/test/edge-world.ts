@@ -307,6 +307,31 @@ export async function edgeContract(t: TestContext, start: StartProxy): Promise<v
     assert.ok(sockets.size <= 2, `${sockets.size} connections for 10 calls`)
   })
 
+  await t.test('no word of a path is filled in by the proxy', async () => {
+    const places = ['env.EDGE_SECRET', 'http.request.header.X-Place', 'http.vars.edge_service']
+    for (const target of places.flatMap((place) => [
+      `/api/crud/{${place}}`,
+      `/api/crud/%7B${place}%7d`,
+      `/api/crud/x?a={${place}}`,
+      `/api/v1/analytics/{${place}}`,
+    ])) {
+      const counts = [analytics.arrivals.length, crud.arrivals.length]
+      const head = [
+        ['Cookie', member.cookie],
+        ['X-Place', '../../admin'],
+      ] as const
+      const { status } = await gateway.raw('GET', target, head)
+      const asWritten = decodeURIComponent(target.slice(target.lastIndexOf('/')))
+      for (const { url } of [
+        ...analytics.arrivals.slice(counts[0]),
+        ...crud.arrivals.slice(counts[1]),
+      ]) {
+        // The message names no address: it might hold what was filled in.
+        assert.ok(decodeURIComponent(url).endsWith(asWritten), `${target}: ${status}`)
+      }
+    }
+  })
+
   await t.test('an Upgrade of any kind leaves a request to the BFF, whoever sends it', async () => {
     for (const upgrade of ['::/a?', ':::/a?x', '0', 'h2c']) {
       for (const from of [origin, 'https://evil.example']) {
