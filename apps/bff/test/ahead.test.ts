@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { renewalTime } from '@audience-bridge/bff/tokens/ahead.ts'
+import type { ServiceToken, Session } from '@audience-bridge/bff/session/session.ts'
+import { renewAhead, renewalTime } from '@audience-bridge/bff/tokens/ahead.ts'
+import { captureLog } from '@audience-bridge/testkit/log.ts'
 import { freezeTime } from '@audience-bridge/testkit/time.ts'
 import { problemOf } from '@audience-bridge/testkit/visitor.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
@@ -12,6 +14,38 @@ test('a token is replaced ahead of its end, spread, and never in the first half 
   assert.ok(new Set(times.map(Math.floor)).size > 30, 'sessions of one moment do not come together')
   assert.ok(renewalTime(1_000, 1_060, 300) >= 1_030, 'a short life')
   assert.equal(renewalTime(1_000, 1_600, 0), 1_600, 'switched off')
+})
+
+test('all that is due is renewed in one go, eight at a time, the first to end first', async (t) => {
+  const sessions = [7, 1, 2].flatMap((count, group) =>
+    Array.from({ length: count }, (_, i) => {
+      const expiresAt = 1_600 + group * 100 + i
+      const token = { service: 'crud', mintedAt: 1_000, renewAt: 1_300, expiresAt }
+      return { ended: false, seenAt: 1_300, tokens: new Map([['crud', token]]) }
+    }),
+  ) as unknown as Session[]
+  const renewed: ServiceToken[] = []
+  let [running, most] = [0, 0]
+  const ahead = renewAhead({
+    sessions: { cached: () => sessions.values() as IterableIterator<Session> },
+    clock: () => 1_400,
+    log: captureLog([]),
+    renew: async (session, service, token) => {
+      most = Math.max(most, ++running)
+      await new Promise(setImmediate)
+      running--
+      renewed.push(token)
+      session.tokens.delete(service)
+      return 'token'
+    },
+  })
+  t.after(() => ahead.stop())
+  // Before the second look could have begun: none of them waits for it.
+  await until('all', () => renewed.length > 0 && running === 0, 3_500)
+  assert.equal(renewed.length, sessions.length)
+  assert.equal(most, 8)
+  const ends = renewed.slice(0, 8).map(({ expiresAt }) => expiresAt)
+  assert.deepEqual(ends, [1_600, 1_601, 1_602, 1_603, 1_604, 1_605, 1_606, 1_700])
 })
 
 test('whoever is working never waits for a refresh', async (t) => {

@@ -66,7 +66,9 @@ export function renewAhead(deps: {
       }
     }
     due.sort((a, b) => b.token.expiresAt - a.token.expiresAt)
-    for (let i = 0; i < Math.min(AT_ONCE, due.length); i++) {
+    // Counted before: each lane takes its first from the list at once.
+    const wanted = Math.min(AT_ONCE, due.length)
+    for (let i = 0; i < wanted; i++) {
       const lane = drive().finally(() => lanes.delete(lane))
       lanes.add(lane)
     }
