@@ -107,3 +107,35 @@ test('a role that is taken away on one node is gone on the others, and a new one
   assert.equal(await b.replaceGrant(there, { ...grant, refreshToken: 'r4' }, back), 'kept')
   assert.equal(there.raised, false)
 })
+
+test('tokens that carry a role that is gone go with it, here, there and in the store', async (t) => {
+  const { a, b, here, there } = await shareSession(t)
+  const now = Math.floor(Date.now() / 1000)
+  const token = {
+    ...{
+      service: 'crud',
+      audience: 'x',
+      asked: '',
+      scopes: [],
+      mint: 'token_exchange',
+      token: 'x',
+    },
+    ...{ mintedAt: now, renewAt: now + 300, expiresAt: now + 600, configVersion: '' },
+  }
+  await a.keepToken(here, token, 1)
+  assert.equal((await b.rereadToken(there, 'crud'))?.token, 'x')
+  const user = { ...here.user, roles: ['member'] }
+  // The same roles change nothing.
+  assert.equal(await a.replaceGrant(here, { ...grant, refreshToken: 'r2' }, here.user), 'kept')
+  await b.check(there)
+  assert.deepEqual([here.tokens.size, there.tokens.size], [1, 1])
+  assert.equal(await a.replaceGrant(here, { ...grant, refreshToken: 'r3' }, user), 'kept')
+  await b.check(there)
+  assert.deepEqual([here.tokens.size, there.tokens.size], [0, 0])
+  for (const [node, session] of [
+    [a, here],
+    [b, there],
+  ] as const) {
+    assert.equal(await node.rereadToken(session, 'crud'), undefined)
+  }
+})

@@ -180,7 +180,11 @@ export class Sessions {
     const { sealed, card } = sealSession({ ...session, ...said, grant }, ticket, this.#keys)
     // In memory first: the IdP has rotated already, and the old token must not be sent again even
     // when the store cannot take the new one.
-    Object.assign(session, said, { grant })
+    session.grant = grant
+    // Backends decide by the roles in their tokens. First in the store: whoever is told of the new
+    // record reads the tokens after it.
+    if (!sameRoles(session.user, said.user)) await this.#dropTokens(session)
+    Object.assign(session, said)
     if (await this.#store.replaceSession(ticket.id, sealed, version, card)) {
       // A check may have read the new version meanwhile.
       session.version = Math.max(session.version, version + 1)
@@ -240,6 +244,7 @@ export class Sessions {
     }
     if (stored.version > session.version) {
       const { user, raised, grant } = content
+      if (!sameRoles(session.user, user)) session.tokens.clear()
       Object.assign(session, { user, raised, grant })
       session.version = stored.version
     }
@@ -304,6 +309,14 @@ export class Sessions {
     return { kind: 'ended' }
   }
 
+  async #dropTokens({ ticket, tokens }: Session): Promise<void> {
+    tokens.clear()
+    const kept = await this.#store.readTokens(ticket.id)
+    await Promise.all(
+      [...kept.keys()].map((service) => this.#store.deleteToken(ticket.id, service)),
+    )
+  }
+
   #hearEnd(id: string, reason: string): void {
     const arrival = this.#arriving.get(id)
     if (arrival !== undefined) arrival.ended = true
@@ -328,6 +341,9 @@ export class Sessions {
     this.#cache.delete(session)
   }
 }
+
+const sameRoles = (a: SessionUser, b: SessionUser) =>
+  a.roles.length === b.roles.length && a.roles.every((role) => b.roles.includes(role))
 
 const pick = ({ user, raised }: Session) => ({ user, raised })
 
