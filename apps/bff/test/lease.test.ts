@@ -80,6 +80,19 @@ for (const [name, prepare] of STORES) {
     ])
   })
 
+  test(`${name}: what another node has done before is not done again`, async (t) => {
+    const { a, b, id } = await twoNodes(t, prepare(t))
+    let done: string | undefined
+    await a.run(id, 'mint', nothing, async () => {
+      done = 'by a'
+    })
+    // The lease is free: nobody waits, and the work is done all the same.
+    assert.deepEqual(await b.run(id, 'mint', async () => done, never), {
+      kind: 'done',
+      value: 'by a',
+    })
+  })
+
   test(`${name}: a lease lasts as long as the work, however long that takes`, async (t) => {
     // The attack is time: a lease shorter than the work lets two nodes send one refresh token.
     const { a, b, id } = await twoNodes(t, prepare(t))

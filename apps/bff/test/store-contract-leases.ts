@@ -19,6 +19,10 @@ function hear(store: SessionStore): StoreNews[] {
   return heard
 }
 
+/** The handles that hear what `a` does: of a store that is one process's alone, none but itself. */
+const watchers = (a: SessionStore, b: SessionStore) =>
+  a.hearing.provenAt === Number.POSITIVE_INFINITY ? [a] : [a, b]
+
 /** What processes that share a store know of each other. */
 export function leaseContract(run: Run): void {
   run('of many who want a lease, one holds it', async (a, b) => {
@@ -113,7 +117,7 @@ export function leaseContract(run: Run): void {
   })
 
   run('the end of a session is told to all who watch, and why', async (a, b) => {
-    const watching = a.shared ? [a, b] : [a]
+    const watching = watchers(a, b)
     await Promise.all(watching.map(isHearing))
     const heard = watching.map(hear)
     const quiet: StoreNews[] = []
@@ -141,7 +145,7 @@ export function leaseContract(run: Run): void {
   })
 
   run('another record is told', async (a, b) => {
-    const watching = a.shared ? [a, b] : [a]
+    const watching = watchers(a, b)
     await Promise.all(watching.map(isHearing))
     const heard = watching.map(hear)
     const [renewed, last] = [newId(), newId()]
@@ -159,7 +163,7 @@ export function leaseContract(run: Run): void {
   })
 
   run('a lease that is given back is told', async (a, b) => {
-    const watching = a.shared ? [a, b] : [a]
+    const watching = watchers(a, b)
     await Promise.all(watching.map(isHearing))
     const heard = watching.map(hear)
     const id = newId()

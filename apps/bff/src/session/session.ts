@@ -1,4 +1,4 @@
-import type { SessionUser } from '@audience-bridge/contracts/session.ts'
+import type { SessionEndReason, SessionUser } from '@audience-bridge/contracts/session.ts'
 import type { Ticket } from './ticket.ts'
 
 /** What the IdP gave at the login, renewed by each refresh. Never leaves the BFF. */
@@ -193,15 +193,7 @@ function given<K extends string, T>(key: K, value: T | undefined): Record<K, T> 
  * - `idp_logout`: the IdP said so (back-channel or front-channel)
  * - `admin`: an administrator ended it
  */
-export type SessionEnd =
-  | 'logout'
-  | 'everywhere'
-  | 'login'
-  | 'idle'
-  | 'absolute'
-  | 'grant_ended'
-  | 'idp_logout'
-  | 'admin'
+export type SessionEnd = Exclude<SessionEndReason, 'gone'>
 
 /** Whether a session has passed a limit, and which. */
 export function limitPassed(

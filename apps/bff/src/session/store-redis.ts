@@ -32,7 +32,6 @@ export function openRedisStore(address: RedisAddress, log: Logger): SessionStore
   }
 
   return {
-    shared: true,
     hearing: news.hearing,
     watch: (listener) => news.watch(listener),
 

@@ -27,7 +27,6 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
   }
 
   return {
-    shared: false,
     hearing: { since: -Infinity, provenAt: Infinity },
     watch(listener) {
       listeners.add(listener)

@@ -4,8 +4,6 @@
  * said. Every method may throw when the store is away; none may answer "absent" for that.
  */
 export interface SessionStore {
-  /** Whether other processes write it, too. */
-  readonly shared: boolean
   /** How far this process can be told at once of what others do; see `StoreHearing`. */
   readonly hearing: Readonly<StoreHearing>
   /** @returns a function that stops the telling. */

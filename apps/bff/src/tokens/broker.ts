@@ -353,7 +353,7 @@ function clockAhead(
 }
 
 /** The scopes as part of a token's identity. */
-export const askedFor = (requirement: TokenRequirement) =>
+const askedFor = (requirement: TokenRequirement) =>
   `${requirement.requires}:${[...requirement.scopes].sort().join(' ')}`
 
 /** How long before its end a token is no longer begun with: a fifth of its life, at most 10 s. */
