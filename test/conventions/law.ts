@@ -60,7 +60,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/{config-files,metrics}.ts`, [CHAIN, KIT]],
   [`${BFF}/session-store.ts`, [`${BFF}/session/*.ts`, CHAIN, KIT]],
   [`${BFF}/config.ts`, [CHAIN, KIT]],
-  [`${BFF}/{frontends,idps}.ts`, [CHAIN]],
+  [`${BFF}/{frontends,idps,rates}.ts`, [CHAIN]],
   [`${BFF}/problems.ts`, [CONTRACTS, KIT, CHAIN]],
 
   [`${IDP}/main.ts`, [`${IDP}/config/*.ts`, KIT]],

@@ -13,6 +13,7 @@ import { wideScopes, wideScopeText } from '@audience-bridge/chain/wide-scopes.ts
 import { trustedProxies } from '@audience-bridge/kit/proxies.ts'
 import { type Frontends, readFrontends } from './frontends.ts'
 import { type BearerSource, readBearerSources, readIdps } from './idps.ts'
+import { type RateRule, readRates, readSignInRate, type ServiceRates } from './rates.ts'
 import type { BindingRules } from './session/binding.ts'
 import type { SessionLimits } from './session/sessions.ts'
 import type { IdpSettings } from './tokens/idp-link.ts'
@@ -32,6 +33,9 @@ export interface BffConfig {
   limits: SessionLimits
   /** From where a session may be used. */
   binding: BindingRules
+  /** How often each service may be called; services without a limit are not among them. */
+  rates: ReadonlyMap<string, ServiceRates>
+  signInRate: RateRule | undefined
   isTrustedProxy(address: string): boolean
   /** Whether a proxy knows `edge.secret`; never, where tokens are not handed out. */
   isEdgeSecret(text: string): boolean
@@ -115,6 +119,8 @@ export function readBffConfig(
         absoluteSeconds: settings.session.absolute_seconds,
       },
       binding: bindingRules(settings.session.binding, isTrustedProxy),
+      rates: readRates(bridge),
+      signInRate: readSignInRate(bridge),
       isTrustedProxy,
       isEdgeSecret: (text) =>
         edgeSecretHash !== undefined && timingSafeEqual(hashToken(text), edgeSecretHash),

@@ -90,6 +90,12 @@ export function createMetrics(
     help: 'Requests that did not prove their origin.',
     registers,
   })
+  const excesses = new Counter({
+    name: 'bff_rate_limit_violations_total',
+    help: 'Requests refused for coming too often, by service and by whose limit it was.',
+    labelNames: ['service', 'per'],
+    registers,
+  })
   const created = new Counter({
     name: 'bff_sessions_created_total',
     help: 'Logins completed.',
@@ -156,6 +162,9 @@ export function createMetrics(
       const service = route?.target_service ?? ''
       if (exchange.problem !== undefined) problems.inc({ code: exchange.problem, service })
       if (exchange.token !== undefined) tokens.inc({ service, source: exchange.token.source })
+      if (exchange.problem === 'RATE_LIMITED') {
+        excesses.inc({ service, per: exchange.rate?.per ?? '' })
+      }
       if (exchange.csrfFault !== undefined) csrf.inc()
       if (exchange.problem === 'AUDIENCE_MISMATCH' || exchange.problem === 'TOKEN_REJECTED') {
         rejections.inc({ service, code: exchange.problem })

@@ -14,6 +14,9 @@ import { Allowance } from './proxy/allowance.ts'
 import { Callers } from './proxy/callers.ts'
 import type { Exchange } from './proxy/exchange.ts'
 import type { PipelineDeps } from './proxy/pipeline.ts'
+import { takeSignIn } from './proxy/rate.ts'
+import { RateLimits } from './proxy/rate-limits.ts'
+import { RateSharing } from './proxy/rate-sharing.ts'
 import { readMetadata } from './proxy/rejection.ts'
 import { asksForWebSocket } from './proxy/upgrade.ts'
 import { Upstreams } from './proxy/upstream.ts'
@@ -152,6 +155,7 @@ export async function buildBff(
   })
   const stopping = new AbortController()
   const upstreams = new Upstreams()
+  const rateSharing = new RateSharing(store, storeKeys)
   const pipeline: PipelineDeps = {
     sessions,
     bindings,
@@ -163,6 +167,7 @@ export async function buildBff(
     ),
     proofs: new DpopProofs(keys.dpop, clock),
     upstreams,
+    rates: new RateLimits(rateSharing.spent),
     callers: new Callers(),
     socketCallers: new Callers(MAX_SOCKETS),
     channels,
@@ -200,6 +205,10 @@ export async function buildBff(
       stopping: stopping.signal,
       exchangeOf: (raw) => exchanges.get(raw),
       frontendOf: (raw) => exchanges.get(raw)?.frontend ?? deps.config().frontends.first,
+      takeSignIn: (raw) => {
+        const exchange = exchanges.get(raw)
+        return exchange && takeSignIn(pipeline, exchange)
+      },
       traces: deps.traces,
       metrics: metrics.registry,
       live: deps.live,
@@ -243,6 +252,7 @@ export async function buildBff(
       await app.close()
       await Promise.all(background)
       await ahead.stop()
+      await rateSharing.close()
       await leases.close()
       await upstreams.close()
       await outbox?.close()

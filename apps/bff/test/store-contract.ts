@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { until } from '@audience-bridge/testkit/wait.ts'
+import { bucketContract } from './store-contract-buckets.ts'
 import { leaseContract } from './store-contract-leases.ts'
 import { listingContract } from './store-contract-listing.ts'
 import {
@@ -31,6 +32,7 @@ export function storeContract(
   const run = contractRunner(name, prepare)
   listingContract(run)
   leaseContract(run)
+  bucketContract(run)
 
   run('a session is read as it was inserted, by either handle', async (a, b) => {
     const id = newId()

@@ -5,6 +5,7 @@ const NAMES: Readonly<Record<string, string>> = {
   store: 'Session store',
   session: 'Session',
   csrf: 'Proof of the page',
+  rate: 'Limit of the rate',
   target_service: 'Service of the route',
   service_audience: 'Audience of the service',
   idp_issuer: 'Issuer',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { rateLimitSchema } from './bff-rates.ts'
 import { httpUrl, notImplemented, notYet } from './schema.ts'
 
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
@@ -19,6 +20,8 @@ const serviceSchema = z.strictObject({
       z.array(z.string().startsWith('/')),
     ])
     .default([]),
+  /** How often it may be called (docs/admin/rate-limits.md); absent: as often as anybody likes. */
+  rate_limit: rateLimitSchema.optional(),
   token_audience: notYet('services.<name>.token_audience'),
   tls_verify: notYet('services.<name>.tls_verify'),
   client_cert_path: notYet('services.<name>.client_cert_path'),

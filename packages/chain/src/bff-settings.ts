@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { bindingSchema } from './bff-binding.ts'
 import { bffEdgeSchema } from './bff-edge.ts'
 import { bffFrontendsSchema, cookieKeys } from './bff-frontends.ts'
+import { rateSchema } from './bff-rates.ts'
 import { bffStoreSchema } from './bff-store.ts'
 import { addressBlocks, httpUrl, listenSchema, notYet, scopeText, scopeToken } from './schema.ts'
 
@@ -104,6 +105,8 @@ export const bffSettingsSchema = z.strictObject({
     service_token_seconds: z.int().min(1).max(3600).default(600),
     /** How long a call to the IdP may take, in seconds. */
     idp_timeout_seconds: z.number().min(0.1).max(60).default(5),
+    /** Of each address: how often `/auth/login` and `/auth/callback` may be called; a sign-in calls both. */
+    sign_in_rate_limit: rateSchema.optional(),
     audience: notYet('auth.audience'),
     jwks_url: notYet('auth.jwks_url'),
     dev_mode_enabled: notYet('auth.dev_mode_enabled'),

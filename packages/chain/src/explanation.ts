@@ -79,6 +79,9 @@ function firstBroken(
   problem: string | undefined,
 ): BrokenLink | undefined {
   const isBroken = (link: LinkResult): link is BrokenLink => link.state === 'broken'
+  // Who comes too often is told so, and not to sign in.
+  const excess = seen.filter(isBroken).find(({ link }) => link === 'rate')
+  if (excess !== undefined) return excess
   const shown = seen.find(isBroken)
   if (login) {
     // Only the links of a login can explain a login; the store and the IdP's absence come first.

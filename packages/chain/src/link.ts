@@ -23,6 +23,7 @@ export type LinkName =
   | 'origin'
   | 'session'
   | 'csrf'
+  | 'rate'
   | 'store'
   | 'idp'
   | 'client_authentication'

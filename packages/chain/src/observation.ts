@@ -26,6 +26,8 @@ export interface Observation {
   session?: SessionSeen
   /** Why the request did not prove that our page sent it. */
   csrf_fault?: string
+  /** The limit on requests that it counted against. */
+  rate?: { per: 'session' | 'address' | 'sign_in'; refused: boolean; policy: string }
   /** A proxy asked for it, to carry the request itself; or why who asked is none that may. */
   edge?: { fault?: string }
   /** The session store did not answer. */

@@ -190,6 +190,22 @@ const judgeCsrf: JudgeObserved = (_config, { csrf_fault: fault, session }) => {
   })
 }
 
+const judgeRate: JudgeObserved = (config, { rate, service }) => {
+  if (rate === undefined) return undefined
+  if (!rate.refused) return holds('rate', `within the limit ${rate.policy}`)
+  const signIn = rate.per === 'sign_in'
+  const path = signIn
+    ? ['auth', 'sign_in_rate_limit']
+    : ['services', service ?? '', 'rate_limit', `per_${rate.per}`]
+  const key = path.join('.')
+  return broken('rate', 'rate_exceeded', {
+    found: `more requests of this ${rate.per === 'session' ? 'session' : 'address'} than ${rate.policy} lets through`,
+    expected: `no more than ${key}`,
+    at: config.placeOf(signIn ? 'settings' : 'routes', path),
+    mend: `call less often, after Retry-After; if honest callers meet the limit, raise ${key}`,
+  })
+}
+
 const judgeIdp: JudgeObserved = (config, { token }) => {
   if (token?.idp_away === undefined) return undefined
   return broken('idp', 'idp_unreachable', {
@@ -426,6 +442,7 @@ export const OBSERVED_LINKS: readonly JudgeObserved[] = [
   judgeStore,
   judgeSession,
   judgeCsrf,
+  judgeRate,
   judgeIdp,
   judgeClientAuthentication,
   judgeGrant,

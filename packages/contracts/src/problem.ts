@@ -28,6 +28,7 @@ export const PROBLEMS = {
   CONFLICT: { status: 409, title: 'The change conflicts with the current state' },
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The media type is not supported' },
+  RATE_LIMITED: { status: 429, title: 'Too many requests' },
   UPSTREAM_UNREACHABLE: { status: 502, title: 'The service cannot be reached' },
   UPSTREAM_INVALID: { status: 502, title: 'The service sent an invalid response' },
   LOGIN_FAILED: { status: 502, title: 'The identity provider refused the sign-in' },

@@ -3,6 +3,7 @@ import { type Explanation, explain } from '@audience-bridge/chain/explanation.ts
 import type { Observation, SessionSeen } from '@audience-bridge/chain/observation.ts'
 import { PROBLEMS, type ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { Passage } from '../proxy/exchange.ts'
+import type { RateRule } from '../rates.ts'
 
 /** Names this node among those that share a store. */
 const NODE = hostname()
@@ -26,12 +27,17 @@ export function observe(exchange: Passage, status: number): Observation {
     ...(exchange.originSeen === undefined ? {} : { origin: exchange.originSeen }),
     ...(exchange.sessionState === undefined ? {} : { session: sessionSeen(exchange) }),
     ...(exchange.csrfFault === undefined ? {} : { csrf_fault: exchange.csrfFault }),
+    ...(exchange.rate === undefined ? {} : { rate: rateSeen(exchange.rate, exchange) }),
     ...(exchange.storeFault === undefined ? {} : { store_fault: exchange.storeFault }),
     ...(exchange.token === undefined ? {} : { token: exchange.token }),
     ...(exchange.trace === undefined ? {} : { trace_id: exchange.trace.traceId }),
     ...(exchange.upstream === undefined ? {} : { upstream: exchange.upstream }),
   }
 }
+
+const rateSeen = ({ per, policy }: RateRule, { problem }: Passage) => ({
+  ...{ per, policy, refused: problem === 'RATE_LIMITED' },
+})
 
 function sessionSeen({ sessionState, sessionEnded, bindingFault, session }: Passage): SessionSeen {
   const why = {

@@ -6,6 +6,7 @@ import { type AuthorizeDeps, authorizeAtOnce, type Credentials } from '../proxy/
 import type { Callers } from '../proxy/callers.ts'
 import { type AnswerSeen, newPassage, type Passage } from '../proxy/exchange.ts'
 import { destination, question } from '../proxy/forward.ts'
+import { takeRate } from '../proxy/rate.ts'
 import type { Question } from './backend-connection.ts'
 import type { SimpleRequest } from './request-head.ts'
 
@@ -54,6 +55,11 @@ export function admit(
   if (to === undefined || to.base.protocol !== 'http:') return undefined
   const leave = deps.callers.enter(passage.session?.ticket.id ?? socket.remoteAddress ?? '')
   if (leave === undefined) return undefined
+  // Last: the HTTP server counts what is declined here.
+  if (!takeRate(deps, passage)) {
+    leave()
+    return undefined
+  }
   const { base } = to
   const {
     path,

@@ -13,6 +13,7 @@ import type { BearerVerifiers } from '../tokens/bearer.ts'
 import type { NoToken, TokenBroker, TokenOutcome } from '../tokens/broker.ts'
 import { principalIn } from '../tokens/claims.ts'
 import type { Exchange, Passage } from './exchange.ts'
+import { excessHeaders, type RateDeps, takeRate } from './rate.ts'
 
 /** What goes to the backend as proof of who calls. */
 export interface Credentials {
@@ -31,7 +32,7 @@ export interface Refusal {
 
 export type Authorized = { kind: 'authorized'; credentials: Credentials } | Refusal
 
-export interface AuthorizeDeps {
+export interface AuthorizeDeps extends RateDeps {
   sessions: Sessions
   bindings: SessionBindings
   broker: TokenBroker
@@ -67,13 +68,24 @@ const MORE_RIGHTS = refuse(
   { extensions: { login_url: SILENT_LOGIN } },
 )
 
-/** Session, then CSRF, then token: the first that fails decides (design rule 6). */
+/** Session, then CSRF, then rate, then token: the first that fails decides (design rule 6). */
 export async function authorize(deps: AuthorizeDeps, exchange: Exchange): Promise<Authorized> {
   const credentials = authorizeAtOnce(deps, exchange)
-  if (credentials !== undefined) return { kind: 'authorized', credentials }
-  return exchange.route?.route.auth === 'session'
-    ? authorizeSession(deps, exchange)
-    : authorizeBearer(deps, exchange)
+  if (credentials !== undefined) {
+    return refuseExcess(deps, exchange) ?? { kind: 'authorized', credentials }
+  }
+  if (exchange.route?.route.auth === 'session') return authorizeSession(deps, exchange)
+  return refuseExcess(deps, exchange) ?? authorizeBearer(deps, exchange)
+}
+
+/** What the fast path has begun was counted there. */
+function refuseExcess(deps: AuthorizeDeps, exchange: Exchange): Refusal | undefined {
+  if (takeRate(deps, exchange, exchange.begun === undefined ? 1 : 0)) return undefined
+  const { rate, rateMs, route } = exchange
+  if (rate === undefined) return undefined
+  const service = route?.route.target_service
+  const detail = `${service} was called too often ${rate.per === 'session' ? 'in this session' : 'from your address'}; wait as Retry-After says`
+  return refuse('RATE_LIMITED', detail, { service, headers: excessHeaders(rate, rateMs) })
 }
 
 /**
@@ -149,7 +161,9 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
   const refusal = await identify(deps, exchange)
   exchange.sessionMs = performance.now() - exchange.startedAt
   const { req, session } = exchange
-  if (refusal !== undefined || session === undefined) return refusal ?? NO_SESSION
+  if (refusal !== undefined || session === undefined) {
+    return refuseExcess(deps, exchange) ?? refusal ?? NO_SESSION
+  }
 
   // By the field that no page can set: a proxy in front may have taken `Upgrade` for its own hop.
   if (req.headers['sec-websocket-key'] !== undefined) {
@@ -165,6 +179,9 @@ async function authorizeSession(deps: AuthorizeDeps, exchange: Exchange): Promis
     )
   }
   deps.sessions.touch(session)
+  // The attack: a page of another site spends the user's bucket. It does not get past the CSRF check.
+  const excess = refuseExcess(deps, exchange)
+  if (excess !== undefined) return excess
   return session.raised ? MORE_RIGHTS : obtainToken(deps, exchange)
 }
 

@@ -2,7 +2,7 @@
  * Cross-origin answers for the origins of `cors.allow_origins` (facts 2.3): credentials allowed, the
  * origin named explicitly, never `*`.
  */
-export const CORS_EXPOSED = 'X-Correlation-ID, Retry-After, Location'
+export const CORS_EXPOSED = 'X-Correlation-ID, Retry-After, Location, RateLimit, RateLimit-Policy'
 const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 const ALLOWED_HEADERS =
   'Content-Type, X-CSRF-Token, X-Requested-With, X-Correlation-ID, Accept, If-Match, If-None-Match'

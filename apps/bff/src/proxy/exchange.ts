@@ -11,6 +11,7 @@ import type { CompiledRoute } from '@audience-bridge/chain/route-table.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { BffConfig } from '../config.ts'
 import type { Frontend } from '../frontends.ts'
+import type { RateRule } from '../rates.ts'
 import type { BindingFault } from '../session/binding.ts'
 import type { Session } from '../session/session.ts'
 import type { Credentials } from './authorize.ts'
@@ -62,6 +63,10 @@ export interface Passage {
   csrfFault: string | undefined
   storeFault: string | undefined
   originSeen: OriginSeen | undefined
+  /** The limit that the request counts against. */
+  rate: RateRule | undefined
+  /** What `RateLimits.take` said. */
+  rateMs: number
   edge: Observation['edge']
   token: TokenSeen | undefined
   /** The caller's trace, where the request belongs to one. */
@@ -145,6 +150,8 @@ export function newPassage(
     csrfFault: undefined,
     storeFault: undefined,
     originSeen: undefined,
+    rate: undefined,
+    rateMs: 0,
     edge: undefined,
     token: undefined,
     trace: undefined,

@@ -8,6 +8,7 @@ import { corsHeaders } from './cors.ts'
 import { type Exchange, isAdmin, type Passage } from './exchange.ts'
 import { returnHeaders } from './headers.ts'
 import { rewriteLocation } from './location.ts'
+import { rateState } from './rate.ts'
 import type { AnswerHead, UpstreamResponse } from './upstream.ts'
 
 /** The head of a backend's answer as the browser gets it: cleaned, with what is ours. */
@@ -28,6 +29,10 @@ export function answerHeaders(exchange: Passage, answer: AnswerHead): string[] {
     corsHeaders(req.headers.origin, frontend.corsOrigins),
   )) {
     headers.push(name, value)
+  }
+  const { rate } = exchange
+  if (rate !== undefined) {
+    headers.push('RateLimit-Policy', rate.policy, 'RateLimit', rateState(rate, exchange.rateMs))
   }
   if (isAdmin(exchange.session)) headers.push('Server-Timing', timing(exchange))
   exchange.eventStream = isEventStream(answer.headers)

@@ -7,7 +7,7 @@ import { readCookie, writeCookie } from '../session/cookie.ts'
 import type { SessionLookup } from '../session/sessions.ts'
 import { principalIn } from '../tokens/claims.ts'
 import { userFrom } from '../tokens/user.ts'
-import { noteIdpAnswer, type RouteDeps } from './deps.ts'
+import { noteIdpAnswer, type RouteDeps, refuseExcessSignIns } from './deps.ts'
 import { findOwnSession } from './own-session.ts'
 
 /** OpenID Connect Core §3.1.2.6: a login that only a person can complete. */
@@ -35,6 +35,7 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
     if (state === null || url.searchParams.getAll('state').length !== 1) {
       throw new ProblemError('LOGIN_STATE_INVALID', 'the state is missing; begin at /auth/login')
     }
+    refuseExcessSignIns(deps, request)
     const cookies = request.headers.cookie
     const cookieName = policy.loginPrefix + loginCookieTag(state)
     const found = await deps.logins.find(state, readCookie(cookies, cookieName))

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { Live } from '@audience-bridge/kit/live.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
@@ -45,6 +46,8 @@ export interface RouteDeps {
   exchangeOf: (raw: IncomingMessage) => Exchange | undefined
   /** The frontend whose host a request called. */
   frontendOf: (raw: IncomingMessage) => Frontend
+  /** Counts a call of a sign-in's endpoints; headers for a caller who has to wait. */
+  takeSignIn: (raw: IncomingMessage) => Record<string, string> | undefined
   traces: TraceStore
   metrics: Registry
   /** The state of the live configuration, and its reload by hand. */
@@ -53,6 +56,18 @@ export interface RouteDeps {
   readMetadata: (
     base: URL,
   ) => Promise<{ resource?: string; authorization_servers?: readonly string[] }>
+}
+
+/** For endpoints by which anybody may make work for the store and the IdP. */
+export function refuseExcessSignIns(
+  { takeSignIn }: Pick<RouteDeps, 'takeSignIn'>,
+  { raw }: { raw: IncomingMessage },
+): void {
+  const headers = takeSignIn(raw)
+  if (headers === undefined) return
+  throw new ProblemError('RATE_LIMITED', 'too many sign-ins from your address; wait a moment', {
+    headers,
+  })
 }
 
 /** Remembers what the IdP answered to a login that failed, so that it can be explained. */

@@ -9,7 +9,7 @@ import { loginRequestOf } from '../login/reauthorize.ts'
 import { readReturnTo } from '../login/return-to.ts'
 import { retryAfter } from '../problems.ts'
 import { cookieNames, readCookie, writeCookie } from '../session/cookie.ts'
-import { noteIdpAnswer, type RouteDeps } from './deps.ts'
+import { noteIdpAnswer, type RouteDeps, refuseExcessSignIns } from './deps.ts'
 
 const query = z.object({
   return_to: z.string().optional(),
@@ -54,6 +54,7 @@ export function loginRoute(app: FastifyInstance, deps: RouteDeps): void {
       return reply.redirect(there.href, 302)
     }
 
+    refuseExcessSignIns(deps, request)
     const cookies = request.headers.cookie
     const loggedOut = readCookie(cookies, policy.loggedOutName) !== undefined
     const requested = loginRequestOf(config, frontend)

@@ -120,7 +120,11 @@ export class SessionBindings {
   }
 }
 
-const addressOf = ({ socket, headers }: Request, { isTrustedProxy }: BindingRules) =>
+/** Who sent a request, behind the trusted proxies. */
+export const addressOf = (
+  { socket, headers }: Request,
+  { isTrustedProxy }: Pick<BindingRules, 'isTrustedProxy'>,
+) =>
   clientAddress(socket.remoteAddress ?? '', headers['x-forwarded-for']?.toString(), isTrustedProxy)
 
 const hashAgent = (key: Buffer, agent: string) =>
@@ -136,7 +140,7 @@ const hashNetwork = (key: Buffer, { kind, bits }: Prefix) =>
   keyedHash(key, 'binding network', `${kind} ${bits}`)
 
 /** The leading bits of an address as text; undefined for what is none. */
-function prefixOf(
+export function prefixOf(
   address: string,
   rules: Pick<BindingRules, 'ipv4Bits' | 'ipv6Bits'>,
 ): Prefix | undefined {

@@ -122,3 +122,23 @@ if ARGV[2] ~= '' then
   end
 end
 return redis.call('ZRANGE', KEYS[1], first, first + ARGV[1] - 1, 'WITHSCORES')`
+
+/**
+ * Adds to token buckets, whose keys are in one slot: for each what was spent and how long ago, in
+ * milliseconds. Answers in how many milliseconds each is whole. By the clock of Redis alone.
+ */
+export const SPEND = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local ahead = {}
+for i, key in ipairs(KEYS) do
+  local whole = tonumber(redis.call('HGET', key, 'whole') or 0)
+  whole = math.max(whole, now - ARGV[2 * i]) + ARGV[2 * i - 1]
+  local left = math.max(0, whole - now)
+  if left > 0 then
+    redis.call('HSET', key, 'whole', string.format('%.3f', whole))
+    redis.call('EXPIREAT', key, string.format('%.0f', math.ceil(whole / 1000)))
+  end
+  ahead[i] = string.format('%.3f', left)
+end
+return ahead`

@@ -1,4 +1,5 @@
 import type { Logger } from '@audience-bridge/kit/log.ts'
+import { spendInRedis } from './redis-buckets.ts'
 import { type RedisAddress, redisOpener, redisSubscriber } from './redis-connection.ts'
 import { addToIndex, countIndex, indexKeys, type RunScript, readIndex } from './redis-index.ts'
 import { RedisLink } from './redis-link.ts'
@@ -144,6 +145,8 @@ export function openRedisStore(address: RedisAddress, log: Logger): SessionStore
       const values = [asBuffer(sealed), String(version)]
       return (await run(scripts.REPLACE_DOCUMENT, [documentKey(name)], values)) === 1
     },
+
+    spend: (spent) => spendInRedis(run, spent),
 
     /** Redis expires by itself. An idle session stays until its hard limit, and is refused all the same. */
     async deleteExpired() {

@@ -89,6 +89,14 @@ export interface SessionStore {
    */
   replaceDocument(name: string, sealed: Uint8Array, version: number): Promise<boolean>
 
+  /**
+   * Adds what this process has let through to token buckets that all processes share; each is kept
+   * until it is whole. Absent: the store has one process, whose own count is the whole one.
+   *
+   * @returns for each, in how many milliseconds it is whole.
+   */
+  spend?(spent: readonly BucketSpent[]): Promise<number[]>
+
   /** Deletes up to `limit` expired rows of each kind; never blocks for long. Nothing, where they expire by themselves. */
   deleteExpired(now: number, idleSeconds: number, limit: number): Promise<number>
   /** @throws when the store does not answer. */
@@ -116,6 +124,15 @@ export type StoreNews =
   | { kind: 'changed'; id: string }
   /** Somebody gave this lease back. */
   | { kind: 'released'; id: string; name: string }
+
+export interface BucketSpent {
+  /** A hash, in hex. */
+  name: string
+  /** Milliseconds by which it is whole later. */
+  spentMs: number
+  /** How long ago the first of that was taken, in milliseconds. */
+  ageMs: number
+}
 
 export interface NewSession {
   sealed: Uint8Array
