@@ -28,7 +28,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/main.ts`, [`${BFF}/**`, CHAIN, KIT, OUTBOX]],
   [
     `${BFF}/server.ts`,
-    [`${BFF}/{fast,routes,proxy,login,session,tokens}/*.ts`, CHAIN, KIT, OUTBOX],
+    [`${BFF}/{fast,routes,proxy,login,session,telemetry,tokens}/*.ts`, CHAIN, KIT, OUTBOX],
   ],
   // The first look at a request: ours, or the proxy's.
   [`${BFF}/{dispatch,place,settle}.ts`, [`${BFF}/{proxy,explain}/*.ts`, CHAIN, KIT, OUTBOX]],
@@ -56,6 +56,8 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/session/*.ts`, [CONTRACTS, KIT]],
   // The rings of signing keys are sealed as sessions are.
   [`${BFF}/tokens/*.ts`, [`${BFF}/session/ticket.ts`, CHAIN, CONTRACTS, KIT, RESOURCE_SERVER]],
+  // Spans are built from the record of a request, whose trace the proxy has begun.
+  [`${BFF}/telemetry/*.ts`, [`${BFF}/proxy/trace-context.ts`, CHAIN, KIT]],
   [`${BFF}/explain/*.ts`, [CHAIN, CONTRACTS, KIT]],
   [`${BFF}/{config-files,metrics}.ts`, [CHAIN, KIT]],
   [`${BFF}/session-store.ts`, [`${BFF}/session/*.ts`, CHAIN, KIT]],
@@ -136,6 +138,7 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
   ['oidc-provider', [`${IDP}/provider*.ts`]],
   ['{chdb,chdb/**}', [`${ANALYTICS}/engine/engine-chdb.ts`]],
   ['@clickhouse/client', [`${ANALYTICS}/engine/*.ts`]],
+  ['@opentelemetry/*', [`${BFF}/telemetry/*.ts`]],
   ['redis', [`${BFF}/session/redis-*.ts`]],
   [
     'openid-client',

@@ -44,6 +44,7 @@ export function openConfigFiles(directory: string, env: Environment): ConfigFile
         named?.admin?.token,
         named?.edge?.secret,
         ...(clients ?? []).map((entry) => entry.client_secret),
+        ...Object.values(named?.telemetry?.headers ?? {}),
       ].flatMap((value) => (value?.startsWith('file:') ? [value.slice('file:'.length)] : []))
       // A renewed certificate is taken over like any other change.
       for (const file of [mtls?.cert_file, mtls?.key_file, mtls?.ca_file]) {

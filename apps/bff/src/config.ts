@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { BffEdgeSettings } from '@audience-bridge/chain/bff-edge.ts'
+import type { BffTelemetrySettings } from '@audience-bridge/chain/bff-telemetry.ts'
 import {
   type BridgeConfig,
   type BridgeSources,
@@ -16,6 +17,7 @@ import { type BearerSource, readBearerSources, readIdps } from './idps.ts'
 import { type RateRule, readRates, readSignInRate, type ServiceRates } from './rates.ts'
 import type { BindingRules } from './session/binding.ts'
 import type { SessionLimits } from './session/sessions.ts'
+import type { TelemetryRules } from './telemetry/telemetry.ts'
 import type { IdpSettings } from './tokens/idp-link.ts'
 
 /** One version of the configuration with all that is computed from it once. Immutable. */
@@ -36,6 +38,8 @@ export interface BffConfig {
   /** How often each service may be called; services without a limit are not among them. */
   rates: ReadonlyMap<string, ServiceRates>
   signInRate: RateRule | undefined
+  /** Undefined: no request is recorded. */
+  telemetry: TelemetryRules | undefined
   isTrustedProxy(address: string): boolean
   /** Whether a proxy knows `edge.secret`; never, where tokens are not handed out. */
   isEdgeSecret(text: string): boolean
@@ -90,11 +94,13 @@ export function readBffConfig(
   const { idp, further } = readIdps(bridge, readSecret)
   const adminTokenHash = settings.admin && hashToken(readSecret(settings.admin.token))
   const edgeSecretHash = edgeSecretHashOf(settings.edge, readSecret)
+  const telemetry = readTelemetry(settings.telemetry, readSecret)
   const version = createHash('sha256')
     .update(JSON.stringify([settings, routes, bridge.idps, bridge.idp ?? null]))
     .update(hashToken(JSON.stringify([idp, ...further])))
     .update(adminTokenHash ?? '')
     .update(edgeSecretHash ?? '')
+    .update(hashToken(JSON.stringify(telemetry ?? null)))
     .digest('hex')
     .slice(0, 12)
 
@@ -119,6 +125,7 @@ export function readBffConfig(
         absoluteSeconds: settings.session.absolute_seconds,
       },
       binding: bindingRules(settings.session.binding, isTrustedProxy),
+      telemetry,
       rates: readRates(bridge),
       signInRate: readSignInRate(bridge),
       isTrustedProxy,
@@ -143,6 +150,24 @@ function eagerServices(
   const bridged = routes.routes.filter((route) => route.auth === 'session')
   const wanted = settings.auth.eager_services ?? bridged.map((route) => route.target_service)
   return [...new Set(wanted)].filter((service) => requirements.has(service)).slice(0, MAX_EAGER)
+}
+
+function readTelemetry(
+  settings: BffTelemetrySettings | undefined,
+  readSecret: (value: string) => string,
+): TelemetryRules | undefined {
+  if (!settings?.enabled) return undefined
+  const url = new URL(settings.endpoint)
+  if (url.pathname === '/') url.pathname = '/v1/traces'
+  const headers = Object.entries(settings.headers).map(([name, value]) => {
+    const text = readSecret(value)
+    if (/^[\x20-\x7e]+$/.test(text)) return [name, text]
+    throw new Error(`telemetry.headers.${name}: only visible ASCII characters and spaces`)
+  })
+  return {
+    ...{ ratio: settings.sampling, followCallers: settings.follow_callers },
+    ...{ url: url.href, headers: Object.fromEntries(headers) },
+  }
 }
 
 const bindingRules = (

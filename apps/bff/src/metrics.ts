@@ -4,6 +4,7 @@ import type { BffConfig } from './config.ts'
 import type { Passage } from './proxy/exchange.ts'
 import type { BindingFault } from './session/binding.ts'
 import type { SessionEnd } from './session/session.ts'
+import type { SpanOutcome } from './telemetry/otlp.ts'
 import type { TokenOutcome } from './tokens/broker.ts'
 
 /** What the BFF counts. Labels are bounded: routes, services and codes, never users or paths. */
@@ -18,6 +19,8 @@ export interface Metrics {
   /** A grant was to be ended at the IdP. */
   grantRevoked(outcome: 'ok' | 'refused' | 'unavailable'): void
   idpRequest(endpoint: string, status: string): void
+  /** Spans that were to go to the collector. */
+  spans(outcome: SpanOutcome, count: number): void
 }
 
 /** A gateway answers in a fraction of a millisecond, a backend in up to a minute. */
@@ -126,6 +129,12 @@ export function createMetrics(
     labelNames: ['endpoint', 'status'],
     registers,
   })
+  const spans = new Counter({
+    name: 'bff_telemetry_spans_total',
+    help: 'Spans by what became of them: exported; failed: not taken; dropped: too many waited.',
+    labelNames: ['outcome'],
+    registers,
+  })
   gauge(registry, 'bff_idp_up', 'Whether the IdP answered when it was last asked.', () =>
     state.idpIsUp() ? 1 : 0,
   )
@@ -179,6 +188,7 @@ export function createMetrics(
     sessionEnded: (reason) => destroyed.inc({ reason }),
     bindingFailed: (reason) => bindings.inc({ reason }),
     grantRevoked: (outcome) => revocations.inc({ status: outcome === 'ok' ? 'success' : outcome }),
+    spans: (outcome, count) => spans.inc({ outcome }, count),
     idpRequest: (endpoint, status) => idpRequests.inc({ endpoint, status }),
   }
 }

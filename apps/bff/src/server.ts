@@ -29,6 +29,7 @@ import type { SessionStore } from './session/store.ts'
 import { guardStore } from './session/store-guard.ts'
 import { sweepExpired } from './session/sweep.ts'
 import type { StoreKeys } from './session/ticket.ts'
+import { Telemetry } from './telemetry/telemetry.ts'
 import { renewAhead } from './tokens/ahead.ts'
 import { createUserAssertion } from './tokens/assertion.ts'
 import { followBearers } from './tokens/bearer.ts'
@@ -177,7 +178,8 @@ export async function buildBff(
   const exchanges = new WeakMap<IncomingMessage, Exchange>()
   const anonymousEvents = new Allowance(ANONYMOUS_EVENTS_PER_SECOND)
   const { config, traces } = deps
-  const settling = { log: unredacted(log), outbox, traces, anonymousEvents, metrics }
+  const telemetry = new Telemetry({ rules: () => config().telemetry, told: metrics.spans, log })
+  const settling = { log: unredacted(log), outbox, traces, telemetry, anonymousEvents, metrics }
   const background = new Set<Promise<unknown>>()
   const upgraded = new Set<Socket>()
   const app = await buildRoutes(
@@ -256,6 +258,7 @@ export async function buildBff(
       await leases.close()
       await upstreams.close()
       await outbox?.close()
+      await telemetry.close()
       await deps.traces.close()
       sessions.close()
       keys.close()

@@ -4,6 +4,7 @@ import { bffEdgeSchema } from './bff-edge.ts'
 import { bffFrontendsSchema, cookieKeys } from './bff-frontends.ts'
 import { rateSchema } from './bff-rates.ts'
 import { bffStoreSchema } from './bff-store.ts'
+import { telemetrySchema } from './bff-telemetry.ts'
 import { addressBlocks, httpUrl, listenSchema, notYet, scopeText, scopeToken } from './schema.ts'
 
 /** How the BFF obtains a token for a service (`service_mint`). */
@@ -154,6 +155,8 @@ export const bffSettingsSchema = z.strictObject({
       service: z.string().min(1),
     })
     .optional(),
+  /** Spans for an OpenTelemetry collector (docs/admin/observability.md); absent: none. */
+  telemetry: telemetrySchema.optional(),
   /** Absent: only sessions with the role `admin` reach `/admin`. */
   admin: z
     .strictObject({

@@ -69,8 +69,10 @@ export interface Passage {
   rateMs: number
   edge: Observation['edge']
   token: TokenSeen | undefined
-  /** The caller's trace, where the request belongs to one. */
+  /** The caller's trace, or the one that we record, where the request belongs to one. */
   trace: TraceContext | undefined
+  /** Whether `trace` says so; to be asked by `traceOf`. */
+  traceKnown: boolean
   upstream: UpstreamSeen | undefined
   /** How long it took to know the session, in milliseconds. */
   sessionMs: number
@@ -111,7 +113,11 @@ export function newExchange(
 ): Exchange {
   const startedAt = begun?.startedAt ?? performance.now()
   const passage = newPassage(req, res, config, correlationId, startedAt)
-  const known = { trace: begun?.trace, sessionEnded: begun?.sessionEnded }
+  const known = {
+    trace: begun?.trace,
+    traceKnown: begun !== undefined,
+    sessionEnded: begun?.sessionEnded,
+  }
   return { ...passage, ...known, req, res, upgrade, begun }
 }
 
@@ -155,6 +161,7 @@ export function newPassage(
     edge: undefined,
     token: undefined,
     trace: undefined,
+    traceKnown: false,
     upstream: undefined,
     sessionMs: 0,
     decisionMs: 0,

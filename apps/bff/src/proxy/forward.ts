@@ -5,7 +5,7 @@ import { handshake, type Switched } from './handshake.ts'
 import { forwardHeaders, headerOf, REQUIRED_SCOPE_HEADER } from './headers.ts'
 import { upstreamTarget } from './location.ts'
 import { scopeChallenge } from './rejection.ts'
-import { continueTrace } from './trace-context.ts'
+import { traceOf } from './trace-context.ts'
 import type { AnswerHead, UpstreamAnswer, UpstreamRequest, Upstreams } from './upstream.ts'
 
 export interface ForwardDeps {
@@ -101,8 +101,8 @@ export function question(
     dpop,
     userAssertion,
   })
-  passage.trace ??= continueTrace(req.headers)
-  if (passage.trace !== undefined) headers.push(...passage.trace.headers)
+  const trace = traceOf(passage)
+  if (trace !== undefined) headers.push(...trace.headers)
   return {
     method: passage.method,
     path,
