@@ -78,12 +78,14 @@ abstract class Reader<M, L, S> {
   readonly #starts: number[] = []
   readonly #ends: number[] = []
   readonly #columns: number[] = []
+  readonly #isWide: boolean
   #line = 0
 
   constructor(text: string) {
     // Tabs, carriage returns, other line breaks and a byte order mark have rules of their own.
     if (/[[\p{Cc}\u2028\u2029\uFEFF]--[\n]]/v.test(text)) unsure()
     this.#text = text
+    this.#isWide = /[\u0100-\uffff]/.test(text)
     for (let at = 0; at < text.length; ) {
       let end = text.indexOf('\n', at)
       if (end === -1) end = text.length
@@ -124,7 +126,7 @@ abstract class Reader<M, L, S> {
     let at = first
     do {
       KEY.lastIndex = at
-      const name = KEY.exec(this.#text)?.[1] ?? unsure()
+      const name = this.#own(KEY.exec(this.#text)?.[1] ?? unsure())
       // `__proto__` is no key of a plain value, and a fault.
       if (known.has(name) || NOT_TEXT.test(name) || name === '__proto__') unsure()
       known.add(name)
@@ -178,6 +180,15 @@ abstract class Reader<M, L, S> {
     return this.#text.charCodeAt(start + 1) === SPACE || unsure()
   }
 
+  /**
+   * A string of its own. Where one letter of the file is beyond Latin-1, in a comment even, V8 makes
+   * each slice of it one of two bytes a letter, and so every head and line that is put together with
+   * a name of the file: each request would pay for the conversion.
+   */
+  #own(slice: string): string {
+    return this.#isWide ? JSON.parse(JSON.stringify(slice)) : slice
+  }
+
   #skip(from: number, end: number): number {
     let at = from
     while (at < end && this.#text.charCodeAt(at) === SPACE) at++
@@ -217,7 +228,7 @@ abstract class Reader<M, L, S> {
   #quoted(start: number): ScalarToken {
     QUOTED.lastIndex = start
     const found = QUOTED.exec(this.#text) ?? unsure()
-    const value = found[1] ?? found[2] ?? ''
+    const value = this.#own(found[1] ?? found[2] ?? '')
     const type = found[1] === undefined ? Scalar.QUOTE_SINGLE : Scalar.QUOTE_DOUBLE
     return { value, source: value, from: start, to: QUOTED.lastIndex, type }
   }
@@ -242,7 +253,7 @@ abstract class Reader<M, L, S> {
 
   #word(start: number): ScalarToken {
     FLOW_WORD.lastIndex = start
-    const word = FLOW_WORD.exec(this.#text)?.[0] ?? unsure()
+    const word = this.#own(FLOW_WORD.exec(this.#text)?.[0] ?? unsure())
     if (NOT_TEXT.test(word)) unsure()
     return { value: word, source: word, from: start, to: start + word.length, type: Scalar.PLAIN }
   }
@@ -250,7 +261,7 @@ abstract class Reader<M, L, S> {
   #plain(start: number, end: number): ScalarToken {
     const line = this.#text.slice(start, end)
     const comment = line.indexOf(' #')
-    const source = (comment === -1 ? line : line.slice(0, comment)).trimEnd()
+    const source = this.#own((comment === -1 ? line : line.slice(0, comment)).trimEnd())
     if (!/^[A-Za-z0-9_/$.]/.test(source) || /:(?: |$)/.test(source)) unsure()
     const token = { source, from: start, to: start + source.length, type: Scalar.PLAIN } as const
     if (/^[0-9.]/.test(source) && NUMBER.test(source)) {
