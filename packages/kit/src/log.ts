@@ -1,4 +1,4 @@
-import { type Logger, type LoggerOptions, pino } from 'pino'
+import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
 
 export type { Logger }
 
@@ -21,8 +21,9 @@ const REDACTED = [
   '*.password',
 ]
 
-const BUFFER_BYTES = 8_192
-const FLUSH_MS = 100
+/** Lines are handed on in batches of at most so many characters, and at the latest after so long. */
+const BATCH_CHARS = 65_536
+const BATCH_MS = 100
 
 /**
  * One JSON line an event on standard output: `{level, time, service, message, …fields}`.
@@ -47,10 +48,32 @@ export function createLog(
   }
   // Written at once: a line in flight at `process.exit` would come after later ones, or never.
   if (!buffered) return pino(options, pino.destination({ sync: true }))
-  return pino(
-    options,
-    pino.destination({ sync: false, minLength: BUFFER_BYTES, periodicFlush: FLUSH_MS }),
-  )
+  return pino(options, batched())
+}
+
+/**
+ * Standard output, to which lines go in batches. Not by the destination's own `minLength`, which
+ * measures all that waits anew with each line.
+ */
+function batched(): DestinationStream {
+  const destination = pino.destination({ sync: false, maxWrite: 2 * BATCH_CHARS })
+  let waiting = ''
+  const flush = () => {
+    if (waiting === '') return
+    destination.write(waiting)
+    waiting = ''
+  }
+  setInterval(flush, BATCH_MS).unref()
+  process.once('exit', () => {
+    flush()
+    destination.flushSync()
+  })
+  return {
+    write(line) {
+      waiting += line
+      if (waiting.length >= BATCH_CHARS) flush()
+    },
+  }
 }
 
 /**
