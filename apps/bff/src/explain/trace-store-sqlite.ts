@@ -34,8 +34,10 @@ CREATE TABLE IF NOT EXISTS failure_counts (
 
 const WRITE_MS = 200
 const MAX_BUFFERED = 2_000
-/** Of requests that went well: 1,000 a second are enough to look at, and leave room for the others. */
-const MAX_FINE_BUFFERED = 200
+/** Of requests that went well: 100 a second are enough to look at, and leave room for the others. */
+const FINE_A_WRITE = 20
+/** As many at once while it was quiet before. */
+const MAX_FINE = 200
 /** After this many bytes written, what exceeds the bounds is deleted. */
 const TRIM_EVERY_BYTES = MIB
 const MAX_FOUND = 20
@@ -71,7 +73,7 @@ export function openSqliteTraces(path: string, log: Logger): TraceStore {
   )
 
   let buffer: Observation[] = []
-  let fineBuffered = 0
+  let fineRoom = MAX_FINE
   let lost = 0
   let sinceTrim = 0
 
@@ -79,7 +81,6 @@ export function openSqliteTraces(path: string, log: Logger): TraceStore {
     if (buffer.length === 0) return
     const batch = buffer
     buffer = []
-    fineBuffered = 0
     try {
       db.exec('BEGIN IMMEDIATE')
       for (const observation of batch) writeOne(observation)
@@ -109,15 +110,18 @@ export function openSqliteTraces(path: string, log: Logger): TraceStore {
       trim.run(kind, kind, bound.bytes)
     }
   }
-  const timer = setInterval(write, WRITE_MS)
+  const timer = setInterval(() => {
+    fineRoom = Math.min(MAX_FINE, fineRoom + FINE_A_WRITE)
+    write()
+  }, WRITE_MS)
   timer.unref()
 
   return {
     hasRoom(status) {
-      return status < 400 ? fineBuffered < MAX_FINE_BUFFERED : buffer.length < MAX_BUFFERED
+      return buffer.length < MAX_BUFFERED && (status >= 400 || fineRoom > 0)
     },
     record(observation) {
-      if (observation.status < 400) fineBuffered++
+      if (observation.status < 400) fineRoom--
       if (buffer.length < MAX_BUFFERED) buffer.push(observation)
       else lost++
     },
