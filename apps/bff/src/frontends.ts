@@ -1,10 +1,10 @@
-import type { IncomingMessage } from 'node:http'
 import type { BridgeConfig } from '@audience-bridge/chain/bridge-config.ts'
 import {
   type FrontendSettings,
   frontendsOf,
   sessionCookieName,
 } from '@audience-bridge/chain/frontends.ts'
+import { lowerName } from './proxy/header-names.ts'
 import type { CookiePolicy } from './session/cookie.ts'
 
 /** One of the applications that the BFF serves: a host of its own, and all that hangs on it. */
@@ -25,13 +25,15 @@ export interface Frontends {
   /** The frontend of `server.public_url`. */
   first: Frontend
   all: readonly Frontend[]
+  /** Of all of them. */
+  cookies: readonly CookiePolicy[]
   /**
    * The frontend whose host a request names; undefined when none has it. While there is but one
    * frontend it answers under every name: health checks and proxies call by address.
    *
    * @param believed the peer is a trusted proxy, whose `X-Forwarded-Host` counts.
    */
-  of(request: Pick<IncomingMessage, 'rawHeaders'>, believed: () => boolean): Frontend | undefined
+  of(request: { rawHeaders: readonly string[] }, believed: () => boolean): Frontend | undefined
 }
 
 export function readFrontends({ settings, idps }: BridgeConfig): Frontends {
@@ -46,6 +48,7 @@ export function readFrontends({ settings, idps }: BridgeConfig): Frontends {
   return {
     first,
     all,
+    cookies: all.map(({ cookies }) => cookies),
     of(request, believed) {
       if (further.length === 0) return first
       const host = calledHost(request.rawHeaders, believed)
@@ -96,7 +99,7 @@ function calledHost(raw: readonly string[], believed: () => boolean): string | u
   const hosts: string[] = []
   const forwarded: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i]?.toLowerCase()
+    const name = lowerName(raw[i] ?? '')
     if (name === 'host') hosts.push(raw[i + 1] ?? '')
     else if (name === 'x-forwarded-host') forwarded.push(raw[i + 1] ?? '')
   }

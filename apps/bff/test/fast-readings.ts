@@ -29,11 +29,19 @@ export function fastReads(bytes: Buffer): FastReads {
   for (;;) {
     const reading = readRequest(bytes.toString('latin1', at, at + MAX_HEAD_BYTES))
     if (reading.kind !== 'request') return { requests, at, end: reading.kind }
-    const { method, target, rawHeaders, headers, keepAlive, headBytes, bodyBytes } = reading
+    const { method, target, fields, headBytes } = reading
+    const { rawHeaders, headers, keepAlive, bodyBytes } = fields
     const end = at + headBytes + bodyBytes
     if (end > bytes.length) return { requests, at, end: 'more' }
     const body = bytes.toString('latin1', at + headBytes, end)
-    requests.push({ method, target, rawHeaders, headers: { ...headers }, body, keepAlive })
+    requests.push({
+      method,
+      target,
+      rawHeaders: [...rawHeaders],
+      headers: { ...headers },
+      body,
+      keepAlive,
+    })
     at = end
     if (!keepAlive) return { requests, at, end: 'closed' }
   }

@@ -8,6 +8,7 @@ import { type AnswerSeen, newPassage, type Passage } from '../proxy/exchange.ts'
 import { destination, question } from '../proxy/forward.ts'
 import { takeRate } from '../proxy/rate.ts'
 import type { Question } from './backend-connection.ts'
+import { fieldLines } from './field-lines.ts'
 import type { SimpleRequest } from './request-head.ts'
 
 export interface AdmitDeps extends AuthorizeDeps {
@@ -41,7 +42,8 @@ export function admit(
   socket: Socket,
   body: Buffer | undefined,
 ): Admitted | undefined {
-  const { method, target, headers, rawHeaders } = request
+  const { method, target, fields } = request
+  const { headers, rawHeaders } = fields
   const correlationId = correlationIdFrom(headers['x-correlation-id'])
   const req = { method, url: target, headers, rawHeaders, socket }
   const res: Answer = { statusCode: 200, headersSent: false, writableFinished: false }
@@ -61,14 +63,14 @@ export function admit(
     return undefined
   }
   const { base } = to
-  const {
-    path,
-    headers: fields,
-    headTimeoutMs,
-    pauseTimeoutMs,
-  } = question(passage, to, credentials)
+  const { path, own, headTimeoutMs, pauseTimeoutMs } = question(
+    passage,
+    to,
+    credentials,
+    fields.passing,
+  )
   let head = `${method} ${path} HTTP/1.1\r\nHost: ${base.host}\r\nConnection: keep-alive\r\n`
-  for (let i = 0; i + 1 < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
+  head += fields.passingText + fieldLines(own)
   const length = body?.length ?? (EXPECT_CONTENT.has(method) ? 0 : undefined)
   if (length !== undefined) head += `Content-Length: ${length}\r\n`
   return {

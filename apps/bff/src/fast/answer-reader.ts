@@ -21,7 +21,7 @@ export class AnswerReader {
   #text = ''
   #interim = 0
   #left = 0
-  readonly #chunks = new ChunkReader()
+  #chunks: ChunkReader | undefined
 
   /** @param method of the request: an answer to HEAD has no body, whatever it says. */
   constructor(method: string, sink: AnswerSink) {
@@ -61,9 +61,7 @@ export class AnswerReader {
           break
         }
         case 'chunks':
-          at = this.#chunks.read(bytes, at, to, (a, b) => this.#sink.data(bytes, a, b))
-          if (this.#chunks.invalid) this.#refuse('a chunk is malformed')
-          else if (this.#chunks.done) this.#end()
+          at = this.#readChunks(bytes, at, to)
           break
         case 'close':
           this.#sink.data(bytes, at, to)
@@ -109,6 +107,14 @@ export class AnswerReader {
       this.#refuse(`an answer of ${head.status} that nobody asked for`)
     }
     return from + head.headBytes - before
+  }
+
+  #readChunks(bytes: Buffer, from: number, to: number): number {
+    this.#chunks ??= new ChunkReader()
+    const at = this.#chunks.read(bytes, from, to, (a, b) => this.#sink.data(bytes, a, b))
+    if (this.#chunks.invalid) this.#refuse('a chunk is malformed')
+    else if (this.#chunks.done) this.#end()
+    return at
   }
 
   #begin(head: ResponseHead): void {

@@ -1,4 +1,4 @@
-import { TOKEN } from './letters.ts'
+import { TOKEN } from '../proxy/letters.ts'
 
 const CR = 13
 const LF = 10

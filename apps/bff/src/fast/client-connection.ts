@@ -5,7 +5,7 @@ import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { BffConfig } from '../config.ts'
 import type { Begun } from '../proxy/exchange.ts'
 import { noteAnswer } from '../proxy/forward.ts'
-import { lowerName } from '../proxy/headers.ts'
+import { lowerName } from '../proxy/header-names.ts'
 import { lastWithSession, MOMENT_MS } from '../proxy/lasting.ts'
 import { answerHeaders } from '../proxy/reply.ts'
 import { IDEMPOTENT, type UpstreamAnswer } from '../proxy/upstream.ts'
@@ -147,7 +147,7 @@ export class ClientConnection implements Caller {
     if (!config.bridge.settings.server.fast_path) return this.#handOver(bytes)
     const request = readRequest(bytes.toString('latin1', 0, MAX_HEAD_BYTES))
     if (request.kind === 'declined') return this.#handOver(bytes)
-    const size = request.kind === 'more' ? 0 : request.headBytes + request.bodyBytes
+    const size = request.kind === 'more' ? 0 : request.headBytes + request.fields.bodyBytes
     if (request.kind === 'more' || bytes.length < size) {
       const hopeless = bytes.length >= MAX_HEAD_BYTES && request.kind === 'more'
       if (hopeless || size > MAX_HELD_BYTES || ++this.#pieces > MAX_PIECES) {
@@ -158,13 +158,14 @@ export class ClientConnection implements Caller {
       return
     }
     this.#pieces = 0
-    const body = request.bodyBytes === 0 ? undefined : bytes.subarray(request.headBytes, size)
+    const body =
+      request.fields.bodyBytes === 0 ? undefined : bytes.subarray(request.headBytes, size)
     const admitted = admit(this.#deps.admit, config, request, this.#socket, body)
     if (admitted === undefined) return this.#handOver(bytes)
     this.#request = bytes.length === size ? bytes : bytes.subarray(0, size)
     this.#bytes = bytes.length === size ? undefined : bytes.subarray(size)
     this.#admitted = admitted
-    this.#keepAlive = request.keepAlive
+    this.#keepAlive = request.fields.keepAlive
     this.#retried = false
     this.#deadline = NEVER
     this.#backend = this.#deps.pool.ask(admitted.base, this, admitted.question)

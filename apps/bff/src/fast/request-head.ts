@@ -1,6 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { lowerName } from '../proxy/headers.ts'
-import { decimal, isToken, TARGET } from './letters.ts'
+import { nameSeen } from '../proxy/header-names.ts'
+import { type Passing, passOn } from '../proxy/headers.ts'
+import { decimal, isToken, TARGET } from '../proxy/letters.ts'
+import { fieldLines } from './field-lines.ts'
+import { FieldsKnown } from './fields-known.ts'
 
 /**
  * Recognises a simple request in its canonical form, by what it accepts: every byte must be one that
@@ -12,14 +15,22 @@ export interface SimpleRequest {
   kind: 'request'
   method: string
   target: string
+  fields: Fields
+  headBytes: number
+}
+
+/** What the fields of a head say, whatever the line above them. */
+export interface Fields {
   /** Names and values in turn, as they came. */
-  rawHeaders: string[]
+  rawHeaders: readonly string[]
   /** By lower-case name; no name came twice. */
-  headers: IncomingHttpHeaders
+  headers: Readonly<IncomingHttpHeaders>
   /** The client wants to go on with this connection. */
   keepAlive: boolean
-  headBytes: number
   bodyBytes: number
+  passing: Passing
+  /** The fields that pass, as they are written. */
+  passingText: string
 }
 
 export type RequestReading =
@@ -32,8 +43,8 @@ export type RequestReading =
 export const MAX_HEAD_BYTES = 8192
 const MAX_FIELDS = 64
 
-const MORE: RequestReading = { kind: 'more' }
-const DECLINED: RequestReading = { kind: 'declined' }
+const MORE = { kind: 'more' } as const
+const DECLINED = { kind: 'declined' } as const
 
 /** OPTIONS is declined: preflights are not for backends. */
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD']
@@ -77,16 +88,39 @@ export function readRequest(text: string): RequestReading {
   if (!text.startsWith(VERSION, at)) return restOf(text, at, VERSION)
   at += VERSION.length
 
+  const fieldsEnd = text.indexOf('\r\n\r\n', at)
+  if (fieldsEnd === -1) {
+    const reading = readFields(text, at)
+    return reading.kind === 'fields' ? DECLINED : reading
+  }
+  const block = text.slice(at, fieldsEnd + 2)
+  let fields = KNOWN.get(block)
+  if (fields === undefined) {
+    const reading = readFields(text, at)
+    if (reading.kind !== 'fields') return reading
+    fields = reading.fields
+    KNOWN.set(block, fields)
+  }
+  return { kind: 'request', method, target, fields, headBytes: fieldsEnd + 4 }
+}
+
+/** A browser says the same in request after request: all of it is read once. */
+const KNOWN = new FieldsKnown()
+
+type FieldsReading = { kind: 'fields'; fields: Fields } | { kind: 'more' } | { kind: 'declined' }
+
+function readFields(text: string, from: number): FieldsReading {
   const rawHeaders: string[] = []
   const headers: IncomingHttpHeaders = {}
+  let at = from
   let keepAlive = true
   let bodyBytes = 0
   for (;;) {
     if (text.charCodeAt(at) === CR) break
     const colon = text.indexOf(':', at)
     if (colon === -1) return isToken(text.slice(at)) || at === text.length ? MORE : DECLINED
-    const name = text.slice(at, colon)
-    if (!isToken(name)) return DECLINED
+    const { name, lower, isToken: isName } = nameSeen(text.slice(at, colon))
+    if (!isName) return DECLINED
     at = text.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1
     const valueAt = at
     let code = text.charCodeAt(at)
@@ -99,7 +133,6 @@ export function readRequest(text: string): RequestReading {
     const value = text.slice(valueAt, at)
     at += 2
 
-    const lower = lowerName(name)
     // Two fields of one name are joined, dropped or refused, each by another rule.
     if (headers[lower] !== undefined || rawHeaders.length === 2 * MAX_FIELDS) return DECLINED
     headers[lower] = value
@@ -118,8 +151,12 @@ export function readRequest(text: string): RequestReading {
   }
   if (at + 1 === text.length) return MORE
   if (text.charCodeAt(at + 1) !== LF || headers.host === undefined) return DECLINED
-  const headBytes = at + 2
-  return { kind: 'request', method, target, rawHeaders, headers, keepAlive, headBytes, bodyBytes }
+  const passing = passOn(rawHeaders)
+  // Shared by all requests that say the same: what one of them wrote here, the next would read.
+  Object.freeze(headers)
+  Object.freeze(rawHeaders)
+  const fields = { rawHeaders, headers, keepAlive, bodyBytes, passing }
+  return { kind: 'fields', fields: { ...fields, passingText: fieldLines(passing.fields) } }
 }
 
 /** Whether what stands at `at` may still become `expected`. */

@@ -1,5 +1,5 @@
-import { lowerName } from '../proxy/headers.ts'
-import { decimal, isToken } from './letters.ts'
+import { nameSeen } from '../proxy/header-names.ts'
+import { decimal } from '../proxy/letters.ts'
 
 /**
  * The head of a backend's answer, read by what it accepts. Another reading than the backend's would
@@ -63,8 +63,8 @@ export function readResponse(text: string): ResponseReading {
   while (text.charCodeAt(at) !== CR) {
     const colon = text.indexOf(':', at)
     if (colon === -1) return text.indexOf('\n', at) === -1 ? MORE : invalid('a field has no colon')
-    const name = text.slice(at, colon)
-    if (!isToken(name)) return invalid("a field's name holds what no name may")
+    const { name, lower, isToken } = nameSeen(text.slice(at, colon))
+    if (!isToken) return invalid("a field's name holds what no name may")
     at = valueEnd(text, colon + 1)
     if (at + 1 >= text.length) return MORE
     if (text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) {
@@ -73,7 +73,7 @@ export function readResponse(text: string): ResponseReading {
     const value = trimmed(text, colon + 1, at)
     at += 2
     headers.push(name, value)
-    switch (lowerName(name)) {
+    switch (lower) {
       case 'content-length': {
         const given = decimal(value, 15)
         if (given === undefined || length !== undefined) return invalid('the length is none')

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type {
   Observation,
@@ -19,10 +19,10 @@ import type { TraceContext } from './trace-context.ts'
 import type { UpstreamAnswer } from './upstream.ts'
 
 /** What the steps read of a request; an `IncomingMessage` is one. */
-export type RequestSeen = Pick<
-  IncomingMessage,
-  'headers' | 'method' | 'rawHeaders' | 'socket' | 'url'
->
+export interface RequestSeen extends Pick<IncomingMessage, 'method' | 'socket' | 'url'> {
+  readonly headers: Readonly<IncomingHttpHeaders>
+  readonly rawHeaders: readonly string[]
+}
 
 /** What became of its answer; a `ServerResponse` is one. */
 export type AnswerSeen = Pick<ServerResponse, 'headersSent' | 'statusCode' | 'writableFinished'>

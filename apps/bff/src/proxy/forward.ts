@@ -2,7 +2,8 @@ import type { DpopProofs } from '../tokens/dpop.ts'
 import type { Credentials } from './authorize.ts'
 import type { Exchange, Passage } from './exchange.ts'
 import { handshake, type Switched } from './handshake.ts'
-import { forwardHeaders, headerOf, REQUIRED_SCOPE_HEADER } from './headers.ts'
+import { REQUIRED_SCOPE_HEADER } from './header-names.ts'
+import { headerOf, ownHeaders, type Passing, passOn } from './headers.ts'
 import { upstreamTarget } from './location.ts'
 import { scopeChallenge } from './rejection.ts'
 import { traceOf } from './trace-context.ts'
@@ -32,9 +33,16 @@ export async function forward(
   const sendOnce = async (nonce: string | undefined) => {
     const url = new URL(to.path, base.origin)
     const dpop = bound && (await deps.proofs.prove(bound, exchange.method, url, nonce))
-    const asked = question(exchange, to, credentials, dpop)
-    if (length !== undefined) asked.headers.push('Content-Length', length)
-    const outgoing = { ...asked, body: hasBody(exchange) ? exchange.req : undefined, signal }
+    const passing = passOn(exchange.req.rawHeaders)
+    const { own, ...asked } = question(exchange, to, credentials, passing, dpop)
+    const headers = [...passing.fields, ...own]
+    if (length !== undefined) headers.push('Content-Length', length)
+    const outgoing = {
+      ...asked,
+      headers,
+      body: hasBody(exchange) ? exchange.req : undefined,
+      signal,
+    }
     const begun = exchange.upstream === undefined ? exchange.begun?.answer : undefined
     const answer =
       begun ??
@@ -80,16 +88,22 @@ export function destination({ route, config, captures, query }: Passage): Destin
   return { base, path, timeoutMs, streaming: route.route.streaming }
 }
 
-/** What the backend is asked, but for how the body is framed. */
+/** What a backend is asked, but for the browser's fields that pass and how the body is framed. */
+interface Question extends Omit<UpstreamRequest, 'headers' | 'body' | 'signal'> {
+  /** Our own fields: a raw list, names and values in turn. */
+  own: string[]
+}
+
 export function question(
   passage: Passage,
   { path, timeoutMs, streaming }: Destination,
   { authorization, userAssertion }: Credentials,
+  passing: Passing,
   dpop?: string,
-): Omit<UpstreamRequest, 'body' | 'signal'> {
+): Question {
   const { req, config, correlationId } = passage
   const address = req.socket.remoteAddress ?? ''
-  const headers = forwardHeaders(req.rawHeaders, {
+  const own = ownHeaders(passing, {
     client: {
       address,
       trusted: config.isTrustedProxy(address),
@@ -102,11 +116,11 @@ export function question(
     userAssertion,
   })
   const trace = traceOf(passage)
-  if (trace !== undefined) headers.push(...trace.headers)
+  if (trace !== undefined) own.push(...trace.headers)
   return {
     method: passage.method,
     path,
-    headers,
+    own,
     headTimeoutMs: timeoutMs,
     pauseTimeoutMs: streaming ? 0 : timeoutMs,
   }

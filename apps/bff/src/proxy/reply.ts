@@ -6,6 +6,7 @@ import { explainExchange } from '../explain/observe.ts'
 import { answerProblem, type ProblemMore } from '../problems.ts'
 import { corsHeaders } from './cors.ts'
 import { type Exchange, isAdmin, type Passage } from './exchange.ts'
+import { lowerName } from './header-names.ts'
 import { returnHeaders } from './headers.ts'
 import { rewriteLocation } from './location.ts'
 import { rateState } from './rate.ts'
@@ -16,7 +17,7 @@ export function answerHeaders(exchange: Passage, answer: AnswerHead): string[] {
   const { req, route, config, frontend } = exchange
   const base = config.bases.get(route?.route.target_service ?? '')
   const headers = returnHeaders(answer.headers, {
-    cookies: config.frontends.all.map(({ cookies }) => cookies),
+    cookies: config.frontends.cookies,
     location: (value) =>
       base === undefined || route === undefined
         ? undefined
@@ -25,10 +26,9 @@ export function answerHeaders(exchange: Passage, answer: AnswerHead): string[] {
     pages: route?.route.serves_pages === true,
   })
   headers.push('X-Correlation-ID', exchange.correlationId)
-  for (const [name, value] of Object.entries(
-    corsHeaders(req.headers.origin, frontend.corsOrigins),
-  )) {
-    headers.push(name, value)
+  if (frontend.corsOrigins.size > 0) {
+    const cors = corsHeaders(req.headers.origin, frontend.corsOrigins)
+    for (const [name, value] of Object.entries(cors)) headers.push(name, value)
   }
   const { rate } = exchange
   if (rate !== undefined) {
@@ -71,7 +71,7 @@ const isEventStream = (raw: readonly string[]) =>
   raw.some(
     (name, i) =>
       i % 2 === 0 &&
-      name.toLowerCase() === 'content-type' &&
+      lowerName(name) === 'content-type' &&
       raw[i + 1]?.toLowerCase().startsWith('text/event-stream') === true,
   )
 

@@ -100,7 +100,7 @@ export function switchProtocols(
     return
   }
   const cleaned = returnHeaders(answer.headers, {
-    cookies: config.frontends.all.map(({ cookies }) => cookies),
+    cookies: config.frontends.cookies,
     location: () => undefined,
     private: false,
     pages: true,

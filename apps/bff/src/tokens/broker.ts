@@ -352,9 +352,17 @@ function clockAhead(
   }
 }
 
-/** The scopes as part of a token's identity. */
-const askedFor = (requirement: TokenRequirement) =>
-  `${requirement.requires}:${[...requirement.scopes].sort().join(' ')}`
+const ASKED = new WeakMap<TokenRequirement, string>()
+
+/** The scopes as part of a token's identity; made once for each requirement, and asked by each request. */
+function askedFor(requirement: TokenRequirement): string {
+  let asked = ASKED.get(requirement)
+  if (asked === undefined) {
+    asked = `${requirement.requires}:${[...requirement.scopes].sort().join(' ')}`
+    ASKED.set(requirement, asked)
+  }
+  return asked
+}
 
 /** How long before its end a token is no longer begun with: a fifth of its life, at most 10 s. */
 const margin = ({ mintedAt, expiresAt }: ServiceToken) => Math.min(10, (expiresAt - mintedAt) / 5)
