@@ -185,6 +185,7 @@ const GLOBALS: Record<string, readonly string[]> = {
     `${IDP}/add-users.ts`,
     `${CLI}/{commands,up}/*.ts`,
     'packages/kit/src/lifecycle.ts',
+    'packages/kit/src/log.ts',
     TESTKIT,
     '{test,bench}/**',
     '{apps,packages}/*/test/**',

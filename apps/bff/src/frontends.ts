@@ -4,7 +4,6 @@ import {
   frontendsOf,
   sessionCookieName,
 } from '@audience-bridge/chain/frontends.ts'
-import { lowerName } from './proxy/header-names.ts'
 import type { CookiePolicy } from './session/cookie.ts'
 
 /** One of the applications that the BFF serves: a host of its own, and all that hangs on it. */
@@ -99,7 +98,7 @@ function calledHost(raw: readonly string[], believed: () => boolean): string | u
   const hosts: string[] = []
   const forwarded: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = lowerName(raw[i] ?? '')
+    const name = raw[i]?.toLowerCase()
     if (name === 'host') hosts.push(raw[i + 1] ?? '')
     else if (name === 'x-forwarded-host') forwarded.push(raw[i + 1] ?? '')
   }
