@@ -73,7 +73,7 @@ export function openDatabase(path: string, log: Logger): DatabaseSync {
 function connect(path: string): DatabaseSync {
   const db = new DatabaseSync(path)
   db.exec(`
-    PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 500;
+    PRAGMA busy_timeout = 500; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
     PRAGMA cache_size = -16000`)
   return db
 }

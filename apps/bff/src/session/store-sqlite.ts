@@ -1,18 +1,28 @@
 import type { Logger } from '@audience-bridge/kit/log.ts'
+import { openSqliteNews } from './sqlite-news.ts'
 import { openDatabase } from './sqlite-schema.ts'
 import { prepareStatements } from './sqlite-statements.ts'
 import type { ListedSession, SessionStore, StoreNews } from './store.ts'
 
 type Row = Record<string, unknown>
 
-/** Sessions in one SQLite file, of one process. */
-export function openSqliteStore(path: string, log: Logger): SessionStore {
+/**
+ * Sessions in one SQLite file.
+ *
+ * @param shared several processes of this machine have it open, and tell each other what they do.
+ */
+export function openSqliteStore(
+  path: string,
+  log: Logger,
+  { shared = false }: { shared?: boolean } = {},
+): SessionStore {
   const db = openDatabase(path, log)
   const run = prepareStatements(db)
   const listeners = new Set<(news: StoreNews) => void>()
   const tell = (news: StoreNews) => {
     for (const listener of listeners) listener(news)
   }
+  const news = shared ? openSqliteNews(db, tell) : undefined
   /** All or nothing. */
   const together = <T>(body: () => T): T => {
     db.exec('BEGIN IMMEDIATE')
@@ -25,9 +35,22 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
       throw cause
     }
   }
+  /** Does it, if it does something, and tells everybody. */
+  const telling = (change: () => { changes: number | bigint }, what: StoreNews): boolean => {
+    const changed =
+      news === undefined
+        ? change().changes === 1
+        : together(() => {
+            const { changes } = change()
+            if (changes === 1) news.write(what)
+            return changes === 1
+          })
+    if (changed) tell(what)
+    return changed
+  }
 
   return {
-    hearing: { since: -Infinity, provenAt: Infinity },
+    hearing: news?.hearing ?? { since: -Infinity, provenAt: Infinity },
     watch(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -45,18 +68,15 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
       })
     },
     async replaceSession(id, sealed, version, card) {
-      const { changes } = run.replaceSession.run({ id, sealed, version, card: card ?? null })
-      if (changes === 1) tell({ kind: 'changed', id })
-      return changes === 1
+      const row = { id, sealed, version, card: card ?? null }
+      return telling(() => run.replaceSession.run(row), { kind: 'changed', id })
     },
     async touchSession(id, seenAt) {
       run.touchSession.run({ id, seenAt })
     },
     async deleteSession(id, reason, unseenSince) {
-      const { changes } = run.deleteSession.run({ id, unseenSince: unseenSince ?? null })
-      if (changes === 0) return false
-      tell({ kind: 'ended', id, reason })
-      return true
+      const row = { id, unseenSince: unseenSince ?? null }
+      return telling(() => run.deleteSession.run(row), { kind: 'ended', id, reason })
     },
     async listSessions(by, { limit, after }) {
       const page = { limit, after: after === undefined ? 0 : Number(after) }
@@ -102,8 +122,7 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
       return run.renewLease.run({ id, name, holder, until: now + ms, now }).changes === 1
     },
     async releaseLease(id, name, holder) {
-      const { changes } = run.releaseLease.run({ id, name, holder })
-      if (changes === 1) tell({ kind: 'released', id, name })
+      telling(() => run.releaseLease.run({ id, name, holder }), { kind: 'released', id, name })
     },
 
     async insertLogin(id, sealed, expiresAt) {
@@ -135,26 +154,33 @@ export function openSqliteStore(path: string, log: Logger): SessionStore {
     },
 
     async deleteExpired(now, idleSeconds, limit) {
-      const { absolute, idle, others } = together(() => ({
-        absolute: run.expireSessions.all({ now, limit }),
-        idle: run.expireIdle.all({ unseenSince: now - idleSeconds, limit }),
-        others: [run.expireTokens, run.expireLogins, run.expireOnce].reduce(
+      const { ended, others } = together(() => {
+        const absolute = run.expireSessions.all({ now, limit }).map(endedBy('absolute'))
+        const idle = run.expireIdle.all({ unseenSince: now - idleSeconds, limit })
+        const all = [...absolute, ...idle.map(endedBy('idle'))]
+        for (const end of all) news?.write(end)
+        const rest = [run.expireTokens, run.expireLogins, run.expireOnce].reduce(
           (sum, expire) => sum + Number(expire.run({ now, limit }).changes),
-          0,
-        ),
-      }))
-      for (const { id } of absolute) tell({ kind: 'ended', id: String(id), reason: 'absolute' })
-      for (const { id } of idle) tell({ kind: 'ended', id: String(id), reason: 'idle' })
-      return absolute.length + idle.length + others
+          news?.deleteOld(limit) ?? 0,
+        )
+        return { ended: all, others: rest }
+      })
+      for (const end of ended) tell(end)
+      return ended.length + others
     },
     async ping() {
       run.ping.get()
     },
     async close() {
+      news?.close()
       db.close()
     },
   }
 }
+
+const endedBy =
+  (reason: string) =>
+  (row: Row): StoreNews => ({ kind: 'ended', id: String(row.id), reason })
 
 const timesOf = (row: Row) => ({
   createdAt: Number(row.created_at),
