@@ -59,7 +59,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   // Spans are built from the record of a request, whose trace the proxy has begun.
   [`${BFF}/telemetry/*.ts`, [`${BFF}/proxy/trace-context.ts`, CHAIN, KIT]],
   [`${BFF}/explain/*.ts`, [CHAIN, CONTRACTS, KIT]],
-  [`${BFF}/{config-files,metrics}.ts`, [CHAIN, KIT]],
+  [`${BFF}/{config-files,metrics,security-events,state-gauges,tally}.ts`, [CHAIN, CONTRACTS, KIT]],
   [`${BFF}/session-store.ts`, [`${BFF}/session/*.ts`, CHAIN, KIT]],
   [`${BFF}/config.ts`, [CHAIN, KIT]],
   [`${BFF}/{frontends,idps,rates}.ts`, [CHAIN]],

@@ -73,11 +73,12 @@ export async function buildBff(
   deps: BffDeps,
 ): Promise<{ server: Server; close: () => Promise<void> }> {
   const { clock, log, storeKeys } = deps
-  const store = guardStore(deps.store)
   const metrics = createMetrics(deps.config, deps.live, {
     openChannels: () => channels.count(),
     idpIsUp: () => idp().link.isUp,
+    countSessions: () => deps.store.countSessions(),
   })
+  const store = guardStore(deps.store, metrics.storeFailed)
   const keys = openKeyRings({
     ...{ store, storeKeys, clock, log },
     rules: () => {
@@ -117,7 +118,7 @@ export async function buildBff(
   )
   const broker = new TokenBroker({
     idpOf,
-    grants: new GrantKeeper({ idpOf, sessions, leases, clock }),
+    grants: new GrantKeeper({ idpOf, sessions, leases, clock, refreshed: metrics.tokenRefreshed }),
     sessions,
     leases,
     inspect: ({ issuer }, token) => connections.of(issuer).inspect(token),
@@ -213,6 +214,7 @@ export async function buildBff(
       },
       traces: deps.traces,
       metrics: metrics.registry,
+      loginTook: metrics.loginTook,
       live: deps.live,
       readMetadata: (base) => readMetadata(upstreams, base),
     },

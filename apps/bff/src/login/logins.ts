@@ -19,6 +19,8 @@ export interface Login {
   requested: LoginRequest
   /** The IdP was asked to show nothing (`prompt=none`). */
   silent: boolean
+  /** When it began, in seconds since the epoch; absent where another version began it. */
+  beganAt?: number
 }
 
 export type LoginLookup =
@@ -45,7 +47,8 @@ export class Logins {
   }
 
   /** @returns the secret for the browser's cookie. */
-  async begin(login: Login): Promise<string> {
+  async begin(begun: Login): Promise<string> {
+    const login = { ...begun, beganAt: this.#clock() }
     const secret = randomBytes(32).toString('base64url')
     const id = loginId(login.secrets.state)
     await this.#store.insertLogin(

@@ -74,6 +74,8 @@ export interface Passage {
   /** Whether `trace` says so; to be asked by `traceOf`. */
   traceKnown: boolean
   upstream: UpstreamSeen | undefined
+  /** How long the backend took to answer its head, in milliseconds; 0: it was not asked, or gave none. */
+  upstreamMs: number
   /** How long it took to know the session, in milliseconds. */
   sessionMs: number
   /** How long it took to decide about access, in milliseconds. */
@@ -163,6 +165,7 @@ export function newPassage(
     trace: undefined,
     traceKnown: false,
     upstream: undefined,
+    upstreamMs: 0,
     sessionMs: 0,
     decisionMs: 0,
   }

@@ -153,6 +153,7 @@ export function noteAnswer(
   answer: AnswerHead | Switched | Exclude<UpstreamAnswer, { kind: 'response' }>,
 ): void {
   if (answer.kind === 'aborted') return
+  passage.upstreamMs = performance.now() - passage.startedAt - passage.decisionMs
   passage.upstream = {
     base_url: base.href,
     attempts: (passage.upstream?.attempts ?? 0) + 1,

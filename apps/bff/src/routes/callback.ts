@@ -139,6 +139,9 @@ export function callbackRoute(app: FastifyInstance, deps: RouteDeps): void {
       },
       'session created',
     )
+    if (login.beganAt !== undefined) {
+      deps.loginTook(login.silent ? 'silent' : 'interactive', deps.clock() - login.beganAt)
+    }
     deps.background(mintEagerly(deps, config, session))
     const { sessionName, domain, sameSite, loggedOutName } = policy
     return reply

@@ -50,6 +50,7 @@ export interface RouteDeps {
   takeSignIn: (raw: IncomingMessage) => Record<string, string> | undefined
   traces: TraceStore
   metrics: Registry
+  loginTook: (flowType: 'interactive' | 'silent', seconds: number) => void
   /** The state of the live configuration, and its reload by hand. */
   live: Pick<Live<BffConfig>, 'status' | 'reload'>
   /** What a backend says of itself (RFC 9728). */

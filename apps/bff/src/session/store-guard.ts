@@ -9,7 +9,10 @@ export class StoreUnavailable extends Error {
 }
 
 /** Tells failures of the store from all others. */
-export function guardStore(store: SessionStore): SessionStore {
+export function guardStore(
+  store: SessionStore,
+  failed: (operation: string) => void = () => {},
+): SessionStore {
   return new Proxy(store, {
     get(target, name) {
       const method: unknown = Reflect.get(target, name)
@@ -18,6 +21,7 @@ export function guardStore(store: SessionStore): SessionStore {
         try {
           return await method.apply(target, args)
         } catch (cause) {
+          failed(String(name))
           throw new StoreUnavailable(cause)
         }
       }

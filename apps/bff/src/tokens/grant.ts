@@ -29,6 +29,7 @@ export class GrantKeeper {
   readonly #sessions: Sessions
   readonly #leases: Leases
   readonly #clock: Clock
+  readonly #refreshed: (status: 'success' | 'refused' | 'unavailable') => void
   readonly #queue = new Queue()
 
   constructor(deps: {
@@ -36,11 +37,14 @@ export class GrantKeeper {
     sessions: Sessions
     leases: Leases
     clock: Clock
+    /** Told of each renewal, and how it ended. */
+    refreshed: (status: 'success' | 'refused' | 'unavailable') => void
   }) {
     this.#idpOf = deps.idpOf
     this.#sessions = deps.sessions
     this.#leases = deps.leases
     this.#clock = deps.clock
+    this.#refreshed = deps.refreshed
   }
 
   /** The grant with an access token that has some life left. */
@@ -111,6 +115,7 @@ export class GrantKeeper {
     }
     return this.#send(session, async (grant) => {
       const answer = await this.#idpOf(session).refresh(grant, this.#clock())
+      this.#refreshed(answer.kind === 'ok' ? 'success' : answer.kind)
       if (answer.kind !== 'ok') return answer
       const { claims } = answer.value
       const user = claims === undefined ? session.user : userFrom(claims)

@@ -1,0 +1,69 @@
+import type { Live } from '@audience-bridge/kit/live.ts'
+import { Gauge, type Registry } from 'prom-client'
+import type { BffConfig } from './config.ts'
+
+/** What is asked when the metrics are. */
+export interface ProcessState {
+  openChannels: () => number
+  idpIsUp: () => boolean
+  countSessions: () => Promise<number>
+}
+
+/** Gauges that are read when somebody asks for the metrics. */
+export function addStateGauges(
+  registry: Registry,
+  config: () => BffConfig,
+  live: Pick<Live<BffConfig>, 'status'>,
+  state: ProcessState,
+): void {
+  const registers = [registry]
+  let sessions = { count: 0, until: 0 }
+  new Gauge({
+    name: 'bff_active_sessions_total',
+    help: 'Sessions in the store, of all nodes; at most 10 s old.',
+    aggregator: 'max',
+    registers,
+    async collect() {
+      const now = performance.now()
+      if (now >= sessions.until) {
+        // Counting a million takes some milliseconds; while the store is away, the last count stands.
+        const count = await state.countSessions().catch(() => sessions.count)
+        sessions = { count, until: now + 10_000 }
+      }
+      this.set(sessions.count)
+    },
+  })
+  gauge(registry, 'bff_open_channels', 'WebSockets, and answers that last.', state.openChannels)
+  gauge(registry, 'bff_idp_up', 'Whether the IdP answered when it was last asked.', () =>
+    state.idpIsUp() ? 1 : 0,
+  )
+  gauge(
+    registry,
+    'bff_config_refused',
+    'The files on disk are malformed; what is in force is older.',
+    () => (live.status().refused ? 1 : 0),
+  )
+  gauge(
+    registry,
+    'bff_config_broken_links',
+    'Routes whose chain is broken.',
+    () => [...config().chains.values()].filter(({ broken }) => broken !== undefined).length,
+  )
+  gauge(
+    registry,
+    'bff_config_loaded_timestamp_seconds',
+    'When the configuration in force was read.',
+    () => Date.parse(live.status().loaded_at) / 1000,
+  )
+}
+
+function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read())
+    },
+  })
+}
