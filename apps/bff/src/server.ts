@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { Live } from '@audience-bridge/kit/live.ts'
-import { type Logger, unredacted } from '@audience-bridge/kit/log.ts'
+import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { BffConfig } from './config.ts'
 import { dispatch, dispatchUpgrade } from './dispatch.ts'
@@ -180,7 +180,7 @@ export async function buildBff(
   const anonymousEvents = new Allowance(ANONYMOUS_EVENTS_PER_SECOND)
   const { config, traces } = deps
   const telemetry = new Telemetry({ rules: () => config().telemetry, told: metrics.spans, log })
-  const settling = { log: unredacted(log), outbox, traces, telemetry, anonymousEvents, metrics }
+  const settling = { log, outbox, traces, telemetry, anonymousEvents, metrics }
   const background = new Set<Promise<unknown>>()
   const upgraded = new Set<Socket>()
   const app = await buildRoutes(

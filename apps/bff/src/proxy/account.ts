@@ -1,5 +1,5 @@
 import { ACCESS_EVENT, DECISION_EVENT } from '@audience-bridge/contracts/event.ts'
-import type { Logger } from '@audience-bridge/kit/log.ts'
+import { type Logger, writeLine } from '@audience-bridge/kit/log.ts'
 import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { Passage } from './exchange.ts'
 
@@ -22,34 +22,8 @@ const CALLER_LEFT = 499
 export function account(log: Logger, outbox: Outbox | undefined, exchange: Passage): void {
   const { res, route, method, path, correlationId } = exchange
   const elapsedMs = Math.round((performance.now() - exchange.startedAt) * 1000) / 1000
+  writeLine(log, accessLine(exchange, elapsedMs))
   const service = route?.route.target_service
-  const found =
-    exchange.tokenFound === undefined ? undefined : exchange.tokenFound ? 'True' : 'False'
-  const aborted = !res.writableFinished
-  const fragments =
-    (found === undefined ? '' : ` token_found=${found}`) +
-    (service === undefined ? '' : ` service=${service}`)
-  log.info(
-    {
-      correlation_id: correlationId,
-      method,
-      path,
-      status: res.statusCode,
-      elapsed_ms: elapsedMs,
-      route_id: route?.route.id,
-      service,
-      token_found: exchange.tokenFound,
-      problem: exchange.problem,
-      ...(exchange.trace === undefined
-        ? {}
-        : { trace_id: exchange.trace.traceId, span_id: exchange.trace.spanId }),
-      ...(aborted ? { aborted } : {}),
-      ...(exchange.sessionEnded === undefined ? {} : { session_ended: exchange.sessionEnded }),
-      // The answer is to the proxy that carries the request; what the backend says is in its log.
-      ...(exchange.edge === undefined ? {} : { edge: true }),
-    },
-    `${method} ${path} ${res.statusCode}${fragments}`,
-  )
   if (outbox === undefined || route === undefined || service === undefined) return
   const who = {
     ...(exchange.subject === undefined ? {} : { subject: exchange.subject }),
@@ -87,6 +61,32 @@ export function account(log: Logger, outbox: Outbox | undefined, exchange: Passa
     },
   })
 }
+
+/** The fields of the access line; what a caller wrote himself is quoted. */
+function accessLine(exchange: Passage, elapsedMs: number): string {
+  const { res, route, trace, tokenFound, problem, sessionEnded } = exchange
+  const { target_service: service, id } = route?.route ?? {}
+  const method = quoted(exchange.method)
+  const path = quoted(exchange.path)
+  const found = tokenFound ? 'True' : 'False'
+  let line = `"correlation_id":"${exchange.correlationId}","method":${method},"path":${path}`
+  line += `,"status":${res.statusCode},"elapsed_ms":${elapsedMs}`
+  if (id !== undefined) line += `,"route_id":${quoted(id)}`
+  if (service !== undefined) line += `,"service":${quoted(service)}`
+  if (tokenFound !== undefined) line += `,"token_found":${tokenFound}`
+  if (problem !== undefined) line += `,"problem":"${problem}"`
+  if (trace !== undefined) line += `,"trace_id":"${trace.traceId}","span_id":"${trace.spanId}"`
+  if (!res.writableFinished) line += ',"aborted":true'
+  if (sessionEnded !== undefined) line += `,"session_ended":${quoted(sessionEnded)}`
+  // The answer is to the proxy that carries the request; what the backend says is in its log.
+  if (exchange.edge !== undefined) line += ',"edge":true'
+  line += `,"message":"${method.slice(1, -1)} ${path.slice(1, -1)} ${res.statusCode}`
+  if (tokenFound !== undefined) line += ` token_found=${found}`
+  if (service !== undefined) line += ` service=${quoted(service).slice(1, -1)}`
+  return `${line}"`
+}
+
+const quoted = (text: string): string => JSON.stringify(text)
 
 /** The evidence for least privilege: what the call needed, and what its token carried. */
 function scopesOf({ upstream, token }: Passage): {
