@@ -21,9 +21,11 @@ const REDACTED = [
   '*.password',
 ]
 
-/** Lines are handed on in batches of at most so many characters, and at the latest after so long. */
-const BATCH_CHARS = 65_536
+/** Lines are handed on in batches of at most so many bytes, and at the latest after so long. */
+const BATCH_BYTES = 65_536
 const BATCH_MS = 100
+/** Of UTF-8 for one unit of a string. */
+const MAX_UNIT_BYTES = 3
 
 /**
  * One JSON line an event on standard output: `{level, time, service, message, …fields}`.
@@ -56,12 +58,16 @@ export function createLog(
  * measures all that waits anew with each line.
  */
 function batched(): DestinationStream {
-  const destination = pino.destination({ sync: false, maxWrite: 2 * BATCH_CHARS })
-  let waiting = ''
+  const destination = pino.destination({ sync: false, contentMode: 'buffer' })
+  // The types know strings alone.
+  const hand = destination.write.bind(destination) as (bytes: Buffer | string) => boolean
+  let batch = Buffer.allocUnsafeSlow(BATCH_BYTES)
+  let used = 0
   const flush = () => {
-    if (waiting === '') return
-    destination.write(waiting)
-    waiting = ''
+    if (used === 0) return
+    hand(batch.subarray(0, used))
+    batch = Buffer.allocUnsafeSlow(BATCH_BYTES)
+    used = 0
   }
   setInterval(flush, BATCH_MS).unref()
   process.once('exit', () => {
@@ -70,8 +76,10 @@ function batched(): DestinationStream {
   })
   return {
     write(line) {
-      waiting += line
-      if (waiting.length >= BATCH_CHARS) flush()
+      const most = line.length * MAX_UNIT_BYTES
+      if (used + most > BATCH_BYTES) flush()
+      if (most > BATCH_BYTES) hand(Buffer.from(line))
+      else used += batch.write(line, used)
     },
   }
 }
