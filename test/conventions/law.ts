@@ -106,11 +106,12 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${CLI}/main.ts`, [`${CLI}/commands/*.ts`]],
   [
     `${CLI}/commands/*.ts`,
-    [`${CLI}/{outcome.ts,{files,live,narrow,report,up}/*.ts}`, CHAIN, CONTRACTS, KIT],
+    [`${CLI}/{outcome.ts,{files,live,narrow,report,top,up}/*.ts}`, CHAIN, CONTRACTS, KIT],
   ],
   [`${CLI}/{files,live}/*.ts`, [`${CLI}/outcome.ts`, CHAIN, CONTRACTS, KIT]],
   [`${CLI}/report/*.ts`, [`${CLI}/files/owner.ts`, CHAIN]],
   [`${CLI}/narrow/*.ts`, [`${CLI}/live/table.ts`, CHAIN]],
+  [`${CLI}/top/*.ts`, []],
   [`${CLI}/up/*.ts`, [`${CLI}/outcome.ts`, CHAIN, CONTRACTS, KIT]],
   [`${CLI}/outcome.ts`, []],
   [`${DEMO}/*.ts`, [CONTRACTS, KIT, OUTBOX]],

@@ -44,6 +44,11 @@ const HELP = `bridge <verb> [options]
   sessions   who is signed in; sessions end ID | --user SUB | --sid SID signs out
           --user SUB, --sid SID   those of a user, or of a session at the IdP
           --url BFF --token-file F --json
+  top    what a running BFF does: routes, rates, latencies, failures; keys: s sorts, q quits
+          --once             a table of one interval, and ends; also where nobody looks on
+          --json             a line of JSON each interval
+          --interval S --sort rate|p95|errors|name
+          --url BFF --token-file F
   narrow   the fewest scopes that would have served the calls of the last days
           --user U --password-file F, or --cookie-file F: a reader of the analytics
           --days N           default: 30
@@ -69,6 +74,7 @@ const VERBS = new Map<string, () => Promise<Verb>>([
   ['verify', async () => (await import('./commands/verify.ts')).verify],
   ['explain', async () => (await import('./commands/explain.ts')).explainCommand],
   ['sessions', async () => (await import('./commands/sessions.ts')).sessionsCommand],
+  ['top', async () => (await import('./commands/top.ts')).topCommand],
   ['narrow', async () => (await import('./commands/narrow.ts')).narrowCommand],
 ])
 

@@ -38,6 +38,13 @@ export class AdminApi {
     return (await this.#read(response)) as Explained
   }
 
+  /** In Prometheus' text format. */
+  async metrics(): Promise<string> {
+    const response = await this.#ask('/metrics')
+    if (response.ok) return response.text()
+    return String(await this.#read(response))
+  }
+
   async backends(): Promise<Backend[]> {
     const body = (await this.#read(await this.#ask('/admin/backends'))) as { backends: Backend[] }
     return body.backends

@@ -24,7 +24,7 @@ export type SignIn =
   | { kind: 'signed_in' }
   | { kind: 'failed'; status: number; correlationId: string | undefined; detail: string }
 
-export function createVisitor(url: string): CliVisitor {
+export function createVisitor(url: string, timeoutMs = TIMEOUT_MS): CliVisitor {
   const jar = createCookieJar()
   let fixed: Record<string, string> | undefined
 
@@ -37,7 +37,7 @@ export function createVisitor(url: string): CliVisitor {
         ...init,
         headers: { ...own, ...init.headers },
         redirect: 'manual',
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       })
     } catch (cause) {
       const why =
