@@ -47,7 +47,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
     `${BFF}/proxy/*.ts`,
     [
       `${BFF}/{login,session,tokens,explain}/*.ts`,
-      `${BFF}/problems.ts`,
+      `${BFF}/{problems,reach}.ts`,
       ...[CHAIN, CONTRACTS, KIT, OUTBOX],
     ],
   ],
@@ -62,7 +62,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/{config-files,metrics,security-events,state-gauges,tally}.ts`, [CHAIN, CONTRACTS, KIT]],
   [`${BFF}/session-store.ts`, [`${BFF}/session/*.ts`, CHAIN, KIT]],
   [`${BFF}/config.ts`, [CHAIN, KIT]],
-  [`${BFF}/{frontends,idps,rates}.ts`, [CHAIN]],
+  [`${BFF}/{frontends,idps,rates,reach}.ts`, [CHAIN]],
   [`${BFF}/problems.ts`, [CONTRACTS, KIT, CHAIN]],
 
   [`${IDP}/main.ts`, [`${IDP}/config/*.ts`, KIT]],

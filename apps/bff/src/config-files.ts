@@ -1,15 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { bffIdpsSchema } from '@audience-bridge/chain/bff-idps.ts'
-import { bffSettingsSchema } from '@audience-bridge/chain/bff-settings.ts'
 import type { BridgeSources } from '@audience-bridge/chain/bridge-config.ts'
-import { type KeyPath, readDocument, type SourceFile } from '@audience-bridge/chain/document.ts'
+import type { KeyPath, SourceFile } from '@audience-bridge/chain/document.ts'
 import { formatFault, formatPlace } from '@audience-bridge/chain/fault.ts'
 import { restartFaults } from '@audience-bridge/chain/restart.ts'
 import { sourceNames } from '@audience-bridge/chain/source-names.ts'
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import type { Reading } from '@audience-bridge/kit/live.ts'
-import { readSecret } from '@audience-bridge/kit/secret.ts'
+import { readSecret, secretPath } from '@audience-bridge/kit/secret.ts'
 import { type BffConfig, readBffConfig } from './config.ts'
 
 /** The BFF's configuration on disk: read as a whole, again and again. */
@@ -29,45 +27,45 @@ export function openConfigFiles(directory: string, env: Environment): ConfigFile
     paths: () => paths,
     read() {
       const settings = readSource(settingsFile)
-      const named = readDocument(settings, bffSettingsSchema, env).value
       const idps = existsSync(idpsFile) ? readSource(idpsFile) : undefined
-      const clients = idps && readDocument(idps, bffIdpsSchema, env).value?.idps
       const names = sourceNames(settings, env)
       const beside = (path: string) => join(dirname(settingsFile), path)
       const idp = names.idpDirectory === undefined ? [] : idpFiles(beside(names.idpDirectory))
       const backends = Object.entries(names.backends).map(
         ([service, path]) => [service, beside(path)] as const,
       )
-      const { client_secret: clientSecret, mtls } = named?.auth ?? {}
-      const secrets = [
-        clientSecret,
-        named?.admin?.token,
-        named?.edge?.secret,
-        ...(clients ?? []).map((entry) => entry.client_secret),
-        ...Object.values(named?.telemetry?.headers ?? {}),
-      ].flatMap((value) => (value?.startsWith('file:') ? [value.slice('file:'.length)] : []))
-      // A renewed certificate is taken over like any other change.
-      for (const file of [mtls?.cert_file, mtls?.key_file, mtls?.ca_file]) {
-        if (file !== undefined) secrets.push(file)
+      // Each as it is asked for; a renewed certificate is taken over like any other change.
+      const secrets = new Set<string>()
+      const read = (value: string) => {
+        const path = secretPath(value)
+        if (path !== undefined) secrets.add(path)
+        return readSecret(value)
       }
-      // Also while it is not there: it may come.
-      paths = [
+      const files = [
         settingsFile,
         routesFile,
         idpsFile,
         ...idp,
         ...backends.map(([, path]) => path),
-        ...secrets,
       ]
       const others = { ...idpSources(idp), backends: backendSources(backends) }
       const own = { routes: readSource(routesFile), settings, ...(idps && { idps }) }
-      return readingOf({ ...own, ...others }, env)
+      try {
+        return readingOf({ ...own, ...others }, env, read)
+      } finally {
+        // Also while it is not there: it may come.
+        paths = [...files, ...secrets]
+      }
     },
   }
 }
 
-function readingOf(sources: BridgeSources, env: Environment): Reading<BffConfig> {
-  const { config, faults } = readBffConfig(sources, env, readSecret)
+function readingOf(
+  sources: BridgeSources,
+  env: Environment,
+  read: (value: string) => string,
+): Reading<BffConfig> {
+  const { config, faults } = readBffConfig(sources, env, read)
   const lines = faults.map(formatFault)
   if (config === undefined) return { value: undefined, faults: lines }
   // A broken link stops its route alone: the configuration is taken, and says so.

@@ -15,6 +15,7 @@ import { trustedProxies } from '@audience-bridge/kit/proxies.ts'
 import { type Frontends, readFrontends } from './frontends.ts'
 import { type BearerSource, readBearerSources, readIdps } from './idps.ts'
 import { type RateRule, readRates, readSignInRate, type ServiceRates } from './rates.ts'
+import { type Reach, readReaches } from './reach.ts'
 import type { BindingRules } from './session/binding.ts'
 import type { SessionLimits } from './session/sessions.ts'
 import type { TelemetryRules } from './telemetry/telemetry.ts'
@@ -31,6 +32,8 @@ export interface BffConfig {
   requirements: ReadonlyMap<string, TokenRequirement>
   /** Base URLs of the services. */
   bases: ReadonlyMap<string, URL>
+  /** How connections to their backends are made; asked with `reachTo`. */
+  reaches: ReadonlyMap<string, Reach>
   frontends: Frontends
   limits: SessionLimits
   /** From where a session may be used. */
@@ -95,12 +98,15 @@ export function readBffConfig(
   const adminTokenHash = settings.admin && hashToken(readSecret(settings.admin.token))
   const edgeSecretHash = edgeSecretHashOf(settings.edge, readSecret)
   const telemetry = readTelemetry(settings.telemetry, readSecret)
+  const { reaches, faults: unusable } = readReaches(bridge, readSecret)
+  if (unusable.length > 0) return { config: undefined, faults: [...faults, ...unusable] }
   const version = createHash('sha256')
     .update(JSON.stringify([settings, routes, bridge.idps, bridge.idp ?? null]))
     .update(hashToken(JSON.stringify([idp, ...further])))
     .update(adminTokenHash ?? '')
     .update(edgeSecretHash ?? '')
     .update(hashToken(JSON.stringify(telemetry ?? null)))
+    .update(JSON.stringify([...reaches.values()].map(({ id }) => id)))
     .digest('hex')
     .slice(0, 12)
 
@@ -119,6 +125,7 @@ export function readBffConfig(
       bases: new Map(
         Object.entries(routes.services).map(([name, { base_url }]) => [name, new URL(base_url)]),
       ),
+      reaches,
       frontends: readFrontends(bridge),
       limits: {
         idleSeconds: settings.session.idle_seconds,

@@ -20,6 +20,7 @@ import { RateSharing } from './proxy/rate-sharing.ts'
 import { readMetadata } from './proxy/rejection.ts'
 import { asksForWebSocket } from './proxy/upgrade.ts'
 import { Upstreams } from './proxy/upstream.ts'
+import { reachTo } from './reach.ts'
 import { buildRoutes } from './routes/routes.ts'
 import { SessionBindings } from './session/binding.ts'
 import { Channels } from './session/channels.ts'
@@ -216,7 +217,8 @@ export async function buildBff(
       metrics: metrics.registry,
       loginTook: metrics.loginTook,
       live: deps.live,
-      readMetadata: (base) => readMetadata(upstreams, base),
+      readMetadata: (service, base) =>
+        readMetadata(upstreams, base, reachTo(deps.config(), service)),
     },
     deps.consoleDirectory,
     (own) => {

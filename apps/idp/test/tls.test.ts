@@ -6,9 +6,13 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { idpClientSchema } from '@audience-bridge/chain/idp-clients.ts'
 import { idpSettingsSchema } from '@audience-bridge/chain/idp-settings.ts'
+import {
+  type Certificate,
+  fetchWith,
+  makeCertificate,
+} from '@audience-bridge/testkit/certificates.ts'
 import * as oidc from 'openid-client'
 import { registerClients } from '../src/clients.ts'
-import { type Certificate, fetchWith, makeCertificate } from './certificates.ts'
 import { ANALYTICS, SECRET, startIdp, type TestIdp } from './start-idp.ts'
 
 function temporaryDirectory(t: TestContext): string {

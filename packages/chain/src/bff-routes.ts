@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { rateLimitSchema } from './bff-rates.ts'
 import { httpUrl, notImplemented, notYet } from './schema.ts'
+import { tlsFaults, tlsKeys } from './service-tls.ts'
 
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 export type Method = (typeof METHODS)[number]
 
-const serviceSchema = z.strictObject({
+const serviceKeys = z.strictObject({
   /** Origin, or origin and path prefix, of the backend. */
   base_url: httpUrl,
   /** Seconds until the backend must have answered its response head. */
@@ -23,10 +24,9 @@ const serviceSchema = z.strictObject({
   /** How often it may be called (docs/admin/rate-limits.md); absent: as often as anybody likes. */
   rate_limit: rateLimitSchema.optional(),
   token_audience: notYet('services.<name>.token_audience'),
-  tls_verify: notYet('services.<name>.tls_verify'),
-  client_cert_path: notYet('services.<name>.client_cert_path'),
-  client_key_path: notYet('services.<name>.client_key_path'),
+  ...tlsKeys,
 })
+const serviceSchema = serviceKeys.superRefine(tlsFaults)
 
 export const routeSchema = z.strictObject({
   /** Name of the route in logs, events and faults; each once. */

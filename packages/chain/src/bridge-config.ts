@@ -12,6 +12,7 @@ import { type IdpSettings, idpSettingsSchema } from './idp-settings.ts'
 import { nearest } from './nearest.ts'
 import { compileRoutes } from './route-compile.ts'
 import type { CompiledRoute, RouteTable } from './route-table.ts'
+import { unverified } from './service-tls.ts'
 import { settingsFaults } from './settings-faults.ts'
 import type { Environment } from './variables.ts'
 
@@ -89,6 +90,7 @@ export function readBridgeConfig(
   ]
   const faults = [
     ...own,
+    ...(routes.value === undefined ? [] : unverified(routes.value, routes)),
     ...(idpSettings?.faults ?? []),
     ...(idpClients?.faults ?? []),
     ...backends.flatMap(([, backend]) => backend.faults),

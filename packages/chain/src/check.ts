@@ -7,7 +7,7 @@ import type { Environment } from './variables.ts'
 
 /** One thing to mend. */
 export interface Finding {
-  /** `malformed` refuses the start or the reload; `broken` stops its routes alone. */
+  /** `malformed` refuses the start or the reload; `broken` stops its routes alone; `unsafe` stops nothing. */
   kind: Fault['kind']
   /** Stable name. */
   code: string

@@ -9,10 +9,11 @@ export interface Place {
 
 /**
  * What is wrong in a configuration and how to mend it.
- * `malformed` refuses the start or the reload; `broken` loads, and stops its route alone.
+ * `malformed` refuses the start or the reload; `broken` loads, and stops its route alone; `unsafe`
+ * loads and works, at a risk that is told at each start.
  */
 export interface Fault {
-  kind: 'malformed' | 'broken'
+  kind: 'malformed' | 'broken' | 'unsafe'
   /** Stable name, for example `unknown_key`. */
   code: string
   at: Place

@@ -32,6 +32,7 @@ export const FINDING_CODES = {
   incomplete_client_auth: 'The way in which the BFF proves itself at the IdP lacks what it needs.',
   dpop_differs:
     "A service is given the login's own token, bound otherwise than the service needs it.",
+  tls_unverified: 'Whoever answers at the address of a backend is believed, and given its tokens.',
   // Links between files.
   target_service_unknown: 'A route leads to a service that is not defined.',
   service_audience_missing: 'A service has no audience.',

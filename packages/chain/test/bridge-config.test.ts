@@ -34,14 +34,6 @@ test('a documented key that nothing implements is refused, not ignored', async (
       service,
       '    token_audience: https://x',
     ],
-    ['tls_verify', 'services.crud_service.tls_verify', service, '    tls_verify: true'],
-    [
-      'client_cert_path',
-      'services.crud_service.client_cert_path',
-      service,
-      '    client_cert_path: a',
-    ],
-    ['client_key_path', 'services.crud_service.client_key_path', service, '    client_key_path: a'],
   ]
   for (const [what, key, after, line] of routes) {
     await t.test(`routes.yaml: ${what}`, () => {

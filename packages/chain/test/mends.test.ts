@@ -73,7 +73,7 @@ test('no patch opens what its author may believe closed', () => {
     { [ROUTES]: replace('auth: session', 'auth: non') },
     { [ROUTES]: append('    authz: pdp') },
     { [SETTINGS]: append('authz_enabled: true') },
-    { [ROUTES]: addAfter('  crud_service:', '    tls_verify: true') },
+    { [ROUTES]: addAfter('  crud_service:', '    token_audience: a') },
   ]
   for (const edits of doubtful) {
     const [finding, ...more] = checkBridge(shipped(edits), {})

@@ -54,7 +54,7 @@ export function admit(
   if (credentials === undefined) return undefined
   passage.decisionMs = performance.now() - startedAt
   const to = destination(passage)
-  if (to === undefined || to.base.protocol !== 'http:') return undefined
+  if (to === undefined || to.base.protocol !== 'http:' || to.reach.http2) return undefined
   const leave = deps.callers.enter(passage.session?.ticket.id ?? socket.remoteAddress ?? '')
   if (leave === undefined) return undefined
   // Last: the HTTP server counts what is declined here.

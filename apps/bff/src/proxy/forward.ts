@@ -1,3 +1,4 @@
+import { type Reach, reachTo } from '../reach.ts'
 import type { DpopProofs } from '../tokens/dpop.ts'
 import type { Credentials } from './authorize.ts'
 import type { Exchange, Passage } from './exchange.ts'
@@ -76,6 +77,7 @@ interface Destination {
   path: string
   timeoutMs: number
   streaming: boolean
+  reach: Reach
 }
 
 /** Where a request goes; undefined when nobody knows. */
@@ -85,7 +87,8 @@ export function destination({ route, config, captures, query }: Passage): Destin
   if (route === undefined || base === undefined) return undefined
   const path = upstreamTarget(base, route, captures, query)
   const timeoutMs = (config.bridge.routes.services[service]?.timeout ?? 30) * 1000
-  return { base, path, timeoutMs, streaming: route.route.streaming }
+  const reach = reachTo(config, service)
+  return { base, path, timeoutMs, streaming: route.route.streaming, reach }
 }
 
 /** What a backend is asked, but for the browser's fields that pass and how the body is framed. */
@@ -96,7 +99,7 @@ interface Question extends Omit<UpstreamRequest, 'headers' | 'body' | 'signal'> 
 
 export function question(
   passage: Passage,
-  { path, timeoutMs, streaming }: Destination,
+  { path, timeoutMs, streaming, reach }: Destination,
   { authorization, userAssertion }: Credentials,
   passing: Passing,
   dpop?: string,
@@ -123,6 +126,7 @@ export function question(
     own,
     headTimeoutMs: timeoutMs,
     pauseTimeoutMs: streaming ? 0 : timeoutMs,
+    reach,
   }
 }
 

@@ -35,6 +35,7 @@ export function handshake(base: URL, request: UpstreamRequest): Promise<Upstream
   const { promise, resolve } = Promise.withResolvers<UpstreamAnswer | Switched>()
   const outgoing = send({
     ...urlToHttpOptions(new URL(base.origin)),
+    ...request.reach.tls,
     method: request.method,
     path: request.path,
     headers: [

@@ -1,5 +1,6 @@
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
+import { reachTo } from '../reach.ts'
 import type { Channels } from '../session/channels.ts'
 import { StoreUnavailable } from '../session/store-guard.ts'
 import {
@@ -146,7 +147,8 @@ async function tokenRejected(
   const service = exchange.route?.route.target_service ?? ''
   const audience = exchange.config.requirements.get(service)?.audience ?? ''
   const base = exchange.config.bases.get(service)
-  const rejection = await rejectionBy(deps.upstreams, base, answer, deps.now())
+  const reach = reachTo(exchange.config, service)
+  const rejection = await rejectionBy(deps.upstreams, base, reach, answer, deps.now())
   if (exchange.upstream !== undefined) Object.assign(exchange.upstream, rejection)
   const differs = rejection.resource !== undefined && rejection.resource !== audience
   const code = differs ? 'AUDIENCE_MISMATCH' : 'TOKEN_REJECTED'

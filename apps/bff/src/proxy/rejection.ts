@@ -1,4 +1,5 @@
 import type { UpstreamSeen } from '@audience-bridge/chain/observation.ts'
+import type { Reach } from '../reach.ts'
 import { headerOf } from './headers.ts'
 import type { AnswerHead, UpstreamResponse, Upstreams } from './upstream.ts'
 
@@ -25,13 +26,14 @@ const WELL_KNOWN = '/.well-known/oauth-protected-resource'
 export async function rejectionBy(
   upstreams: Upstreams,
   base: URL | undefined,
+  reach: Reach,
   answer: UpstreamResponse,
   now: number,
 ): Promise<Rejection> {
   const date = Date.parse(headerOf(answer.headers, 'date') ?? '')
   return {
     ...readChallenge(answer),
-    ...(base === undefined ? {} : await readMetadata(upstreams, base)),
+    ...(base === undefined ? {} : await readMetadata(upstreams, base, reach)),
     ...(Number.isNaN(date) ? {} : { clock_ahead_seconds: Math.round(date / 1000) - now }),
   }
 }
@@ -59,6 +61,7 @@ function readChallenge(answer: Pick<AnswerHead, 'headers'>): Rejection {
 export async function readMetadata(
   upstreams: Upstreams,
   base: URL,
+  reach: Reach,
 ): Promise<Pick<Rejection, 'resource' | 'authorization_servers'>> {
   const answer = await upstreams.send(base.origin, {
     method: 'GET',
@@ -68,6 +71,7 @@ export async function readMetadata(
     headTimeoutMs: METADATA_TIMEOUT_MS,
     pauseTimeoutMs: METADATA_TIMEOUT_MS,
     signal: AbortSignal.timeout(METADATA_TIMEOUT_MS),
+    reach,
   })
   if (answer.kind !== 'response') return {}
   try {

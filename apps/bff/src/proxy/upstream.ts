@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { errors, Pool } from 'undici'
+import type { Reach } from '../reach.ts'
 
 /** A request to a backend. */
 export interface UpstreamRequest {
@@ -13,6 +14,7 @@ export interface UpstreamRequest {
   /** Longest pause within the answer, in milliseconds; 0: none. */
   pauseTimeoutMs: number
   signal: AbortSignal
+  reach: Reach
 }
 
 export interface AnswerHead {
@@ -56,7 +58,7 @@ const INVALID_ANSWER = new Set([
   'ERR_ASSERTION',
 ])
 
-/** Keep-alive connections to all backends, one pool an origin. */
+/** Keep-alive connections to all backends, one pool for an origin and the way to it. */
 export class Upstreams {
   readonly #pools = new Map<string, Pool>()
 
@@ -75,19 +77,35 @@ export class Upstreams {
     await Promise.all([...this.#pools.values()].map((pool) => pool.close()))
   }
 
-  #pool(origin: string): Pool {
-    let pool = this.#pools.get(origin)
+  #pool(origin: string, reach: Reach): Pool {
+    const key = `${origin} ${reach.id}`
+    let pool = this.#pools.get(key)
     if (pool === undefined) {
-      pool = new Pool(origin, {
+      this.#forgetUnused()
+      const { http2, tls } = reach
+      const options: Pool.Options & { useH2c: boolean } = {
         // No limit: behind one, the slow uploads of a few would make everybody wait (see callers.ts).
         connections: null,
-        connect: { timeout: CONNECT_TIMEOUT_MS },
+        connect: { timeout: CONNECT_TIMEOUT_MS, ...tls, preferH2: http2 },
+        allowH2: http2,
+        // Over plain TCP there is nothing to agree by: the backend is taken at its word.
+        useH2c: http2 && origin.startsWith('http:'),
         keepAliveTimeout: 30_000,
         pipelining: 1,
-      })
-      this.#pools.set(origin, pool)
+      }
+      pool = new Pool(origin, options)
+      this.#pools.set(key, pool)
     }
     return pool
+  }
+
+  /** Of origins that are configured no more, or in another way: their connections have ended by themselves. */
+  #forgetUnused(): void {
+    for (const [key, pool] of this.#pools) {
+      if (pool.stats.connected > 0 || pool.stats.size > 0) continue
+      this.#pools.delete(key)
+      pool.close().catch(() => {})
+    }
   }
 
   async #sendOnce(
@@ -97,7 +115,7 @@ export class Upstreams {
     const late = request.headTimeoutMs < COARSE_MS ? new AbortController() : undefined
     const timer = late && setTimeout(() => late.abort(LATE), request.headTimeoutMs)
     try {
-      const { statusCode, headers, body } = await this.#pool(origin).request({
+      const { statusCode, headers, body } = await this.#pool(origin, request.reach).request({
         method: request.method,
         path: request.path,
         headers: request.headers,

@@ -95,7 +95,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
     const config = deps.config()
     const backends = [...config.bases].map(async ([service, base]) => {
       const audience = config.requirements.get(service)?.audience
-      const metadata = await deps.readMetadata(base)
+      const metadata = await deps.readMetadata(service, base)
       const link =
         audience === undefined
           ? undefined

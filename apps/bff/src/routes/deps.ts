@@ -55,6 +55,7 @@ export interface RouteDeps {
   live: Pick<Live<BffConfig>, 'status' | 'reload'>
   /** What a backend says of itself (RFC 9728). */
   readMetadata: (
+    service: string,
     base: URL,
   ) => Promise<{ resource?: string; authorization_servers?: readonly string[] }>
 }

@@ -13,7 +13,8 @@ export function renderFindings(findings: readonly Finding[], paint: Paint): stri
 function renderFinding(finding: Finding, paint: Paint): string {
   const { kind, code, at, key, link, routes, found, expected, mend, patch } = finding
   const place = at === undefined ? '' : `${at.line}:${at.column}`
-  const stops = kind === 'malformed' ? 'refuses the file' : stopped(routes)
+  const stops =
+    kind === 'malformed' ? 'refuses the file' : kind === 'unsafe' ? 'unsafe' : stopped(routes)
   const what = key ?? (link === undefined ? '' : `link ${link}`)
   const apply = patch === undefined ? '' : paint.faint(`  (bridge mend ${code} --write)`)
   return [
@@ -33,10 +34,12 @@ function stopped(routes: readonly string[]): string {
 export function summarize(findings: readonly Finding[]): string {
   const count = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
   const malformed = findings.filter(({ kind }) => kind === 'malformed').length
-  const broken = findings.length - malformed
+  const unsafe = findings.filter(({ kind }) => kind === 'unsafe').length
+  const broken = findings.length - malformed - unsafe
   const parts = [
     ...(malformed > 0 ? [count(malformed, 'fault')] : []),
     ...(broken > 0 ? [count(broken, 'broken link')] : []),
+    ...(unsafe > 0 ? [count(unsafe, 'risk')] : []),
   ]
   const mendable = findings.filter(({ patch }) => patch !== undefined).length
   const how =

@@ -12,19 +12,35 @@ export interface Certificate {
   key: string
 }
 
-/** A certificate made by openssl, signed by `issuer` or by itself. */
+/**
+ * A certificate made by openssl, signed by `issuer` or by itself.
+ *
+ * @param expired its end is the moment in which it was made; only with an issuer.
+ */
 export async function makeCertificate(
   directory: string,
   name: string,
-  { subject, names, issuer }: { subject: string; names?: string; issuer?: Certificate },
+  {
+    subject,
+    names,
+    issuer,
+    expired = false,
+  }: { subject: string; names?: string; issuer?: Certificate; expired?: boolean },
 ): Promise<Certificate> {
   const [certFile, keyFile] = [join(directory, `${name}.crt`), join(directory, `${name}.key`)]
-  await promisify(execFile)('openssl', [
+  const openssl = (args: string[]) => promisify(execFile)('openssl', args)
+  const signed = issuer === undefined ? [] : ['-CA', issuer.certFile, '-CAkey', issuer.keyFile]
+  await openssl([
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
     ...['-days', '2', '-subj', subject, '-keyout', keyFile, '-out', certFile],
     ...(names === undefined ? [] : ['-addext', `subjectAltName=${names}`]),
-    ...(issuer === undefined ? [] : ['-CA', issuer.certFile, '-CAkey', issuer.keyFile]),
+    // What is to be signed once more must have signed itself.
+    ...(expired ? [] : signed),
   ])
+  if (expired) {
+    const again = ['x509', '-in', certFile, '-days', '0', '-set_serial', '2', '-out', certFile]
+    await openssl([...again, ...signed])
+  }
   const [cert, key] = [readFileSync(certFile, 'utf8'), readFileSync(keyFile, 'utf8')]
   return { certFile, keyFile, cert, key }
 }
