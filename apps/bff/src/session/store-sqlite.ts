@@ -1,4 +1,5 @@
 import type { Logger } from '@audience-bridge/kit/log.ts'
+import { openSqliteBuckets } from './sqlite-buckets.ts'
 import { openSqliteNews } from './sqlite-news.ts'
 import { openDatabase } from './sqlite-schema.ts'
 import { prepareStatements } from './sqlite-statements.ts'
@@ -23,6 +24,7 @@ export function openSqliteStore(
     for (const listener of listeners) listener(news)
   }
   const news = shared ? openSqliteNews(db, tell) : undefined
+  const buckets = shared ? openSqliteBuckets(db) : undefined
   /** All or nothing. */
   const together = <T>(body: () => T): T => {
     db.exec('BEGIN IMMEDIATE')
@@ -153,6 +155,8 @@ export function openSqliteStore(
       return changes === 1
     },
 
+    ...(buckets && { spend: async (spent) => together(() => buckets.spend(spent)) }),
+
     async deleteExpired(now, idleSeconds, limit) {
       const { ended, others } = together(() => {
         const absolute = run.expireSessions.all({ now, limit }).map(endedBy('absolute'))
@@ -161,7 +165,7 @@ export function openSqliteStore(
         for (const end of all) news?.write(end)
         const rest = [run.expireTokens, run.expireLogins, run.expireOnce].reduce(
           (sum, expire) => sum + Number(expire.run({ now, limit }).changes),
-          news?.deleteOld(limit) ?? 0,
+          (news?.deleteOld(limit) ?? 0) + (buckets?.deleteOld(limit) ?? 0),
         )
         return { ended: all, others: rest }
       })
