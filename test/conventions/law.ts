@@ -60,6 +60,9 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/telemetry/*.ts`, [`${BFF}/proxy/trace-context.ts`, CHAIN, KIT]],
   [`${BFF}/explain/*.ts`, [CHAIN, CONTRACTS, KIT]],
   [`${BFF}/{config-files,metrics,security-events,state-gauges,tally}.ts`, [CHAIN, CONTRACTS, KIT]],
+  // Processes that look after each other know nothing of what they do.
+  [`${BFF}/workers/*.ts`, [KIT]],
+  [`${BFF}/event-outbox.ts`, [CHAIN, KIT, OUTBOX]],
   [`${BFF}/session-store.ts`, [`${BFF}/session/*.ts`, CHAIN, KIT]],
   [`${BFF}/config.ts`, [CHAIN, KIT]],
   [`${BFF}/{frontends,idps,rates,reach}.ts`, [CHAIN]],
@@ -158,6 +161,7 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
     ],
   ],
   ['node:child_process', [`${CLI}/up/*.ts`, `${CLI}/files/git.ts`, TESTKIT]],
+  ['node:cluster', [`${BFF}/workers/*.ts`]],
   ['node:worker_threads', []],
   ['node:vm', []],
   [

@@ -6,7 +6,7 @@ import { formatFault, formatPlace } from '@audience-bridge/chain/fault.ts'
 import { restartFaults } from '@audience-bridge/chain/restart.ts'
 import { sourceNames } from '@audience-bridge/chain/source-names.ts'
 import type { Environment } from '@audience-bridge/chain/variables.ts'
-import type { Reading } from '@audience-bridge/kit/live.ts'
+import { type Reading, versionOf } from '@audience-bridge/kit/live.ts'
 import { readSecret, secretPath } from '@audience-bridge/kit/secret.ts'
 import { type BffConfig, readBffConfig } from './config.ts'
 
@@ -115,7 +115,13 @@ function readSource(file: string): SourceFile {
 }
 
 /** Keys that a running BFF cannot take over: what it listens on and has open. */
-const FIXED = ['server.host', 'server.port', 'store', 'events']
+const FIXED = ['server.host', 'server.port', 'server.workers', 'store', 'events']
+
+/** The same for configurations between which a running BFF can change. */
+export function fixedVersion({ bridge: { settings } }: BffConfig): string {
+  const { server, store, events } = settings
+  return versionOf([server.host, server.port, server.workers, store, events ?? null])
+}
 
 /** Why this configuration needs a restart; empty when it does not. */
 export function restartReasons(inForce: BffConfig, wanted: BffConfig): string[] {

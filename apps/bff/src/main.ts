@@ -1,23 +1,26 @@
 import { join, resolve } from 'node:path'
-import { EVENTS_SCOPE } from '@audience-bridge/chain/events-scope.ts'
 import { systemClock } from '@audience-bridge/kit/clock.ts'
 import { closeOnSignal, onHangup, refuseStart } from '@audience-bridge/kit/lifecycle.ts'
 import { createLive } from '@audience-bridge/kit/live.ts'
 import { createLog } from '@audience-bridge/kit/log.ts'
-import { keptToken } from '@audience-bridge/outbox/kept-token.ts'
-import { createOutbox, type Outbox } from '@audience-bridge/outbox/outbox.ts'
 import type { BffConfig } from './config.ts'
-import { openConfigFiles, restartReasons } from './config-files.ts'
+import { type ConfigFiles, fixedVersion, openConfigFiles, restartReasons } from './config-files.ts'
+import { openEventOutbox } from './event-outbox.ts'
 import { openSqliteTraces } from './explain/trace-store-sqlite.ts'
 import { buildBff } from './server.ts'
 import { openSessionStore, readStoreKeys, storeDirectory } from './session-store.ts'
-import type { Idp } from './tokens/idp.ts'
+import { openWorkerLink, type WorkerLink } from './workers/link.ts'
+import { startWorkers } from './workers/primary.ts'
+import { readSlot } from './workers/slot.ts'
 
 const env = process.env
-const log = createLog('ms-bff', env.LOG_LEVEL, { buffered: true })
+const slot = readSlot(env)
+const log = createLog('ms-bff', env.LOG_LEVEL, { buffered: true, worker: slot?.number })
 
 /** After the last request: leases are handed back, events and traces written. */
 const FLUSH_SECONDS = 10
+/** What a worker may exceed its own limit by before it is killed. */
+const GRACE_SECONDS = 2
 
 try {
   await start()
@@ -29,7 +32,40 @@ async function start(): Promise<void> {
   const files = openConfigFiles(env.BRIDGE_CONFIG ?? 'ServiceConfigs', env)
   const { value: first, faults } = files.read()
   if (first === undefined) throw new Error(`the configuration is malformed:\n${faults.join('\n')}`)
-  for (const line of [...faults, ...first.warnings]) log.warn(line)
+  if (slot === undefined) {
+    for (const line of [...faults, ...first.warnings]) log.warn(line)
+    if (first.bridge.settings.server.workers > 1) return startPrimary(files, first)
+  } else if (slot.fixed !== fixedVersion(first)) {
+    throw new Error(
+      `worker ${slot.number}: server, store or events differ from those that the other workers run with; put them back, or restart the whole`,
+    )
+  }
+  await serve(files, first, faults)
+}
+
+/** Several workers: this process only looks after them. */
+async function startPrimary(files: ConfigFiles, first: BffConfig): Promise<void> {
+  const { workers: count } = first.bridge.settings.server
+  const primary = await startWorkers({ count, fixed: fixedVersion(first) }, log)
+  tellListening(first, { workers: count })
+  onHangup(() => void primary.reload())
+  const limit = () => {
+    const { server } = (files.read().value ?? first).bridge.settings
+    return server.drain_seconds + FLUSH_SECONDS + GRACE_SECONDS
+  }
+  closeOnSignal(
+    log,
+    () => primary.close(limit() * 1000),
+    () => limit() + GRACE_SECONDS,
+  )
+}
+
+/** One whole BFF: alone, or one of several workers. */
+async function serve(
+  files: ConfigFiles,
+  first: BffConfig,
+  faults: readonly string[],
+): Promise<void> {
   const live = createLive<BffConfig>({
     first: { value: first, faults },
     read: () => {
@@ -43,13 +79,16 @@ async function start(): Promise<void> {
   })
   const { settings } = first.bridge
   const directory = storeDirectory(settings.store)
+  const worker = { number: slot?.number ?? 1, count: slot?.count ?? 1 }
+  let link: WorkerLink | undefined
   const bff = await buildBff({
     config: live.current,
-    live,
-    store: openSessionStore(settings.store, log),
+    live: { status: live.status, reload: () => (link ?? live).reload() },
+    metricsOfAll: slot && (() => link?.metrics()),
+    store: openSessionStore(settings.store, log, { shared: worker.count > 1 }),
     storeKeys: readStoreKeys(settings.store),
     traces: openSqliteTraces(join(directory, 'traces.sqlite'), log),
-    openOutbox: (idp) => openOutbox(first, live.current, idp),
+    openOutbox: (idp) => openEventOutbox(first, live.current, { idp, log, worker }),
     consoleDirectory: resolve(import.meta.dirname, '../../console/dist'),
     clock: systemClock,
     log,
@@ -63,46 +102,25 @@ async function start(): Promise<void> {
     )
   })
   bff.server.listen(port, host, () => {
-    const origins = first.frontends.all.map(({ publicUrl }) => publicUrl.origin)
-    log.info({ origin: origins[0], origins, config_version: first.version }, 'listening')
+    if (slot === undefined) tellListening(first)
+    else log.info({ config_version: first.version }, 'worker listening')
   })
   onHangup(() => void live.reload())
-  closeOnSignal(
+  const stop = closeOnSignal(
     log,
     async () => {
       live.close()
       await bff.close()
     },
     () => live.current().bridge.settings.server.drain_seconds + FLUSH_SECONDS,
+    { patient: slot !== undefined },
   )
+  if (slot !== undefined) {
+    link = openWorkerLink({ registry: bff.registry, reload: live.reload, stop }, log)
+  }
 }
 
-function openOutbox(
-  first: BffConfig,
-  current: () => BffConfig,
-  idp: () => Idp,
-): Outbox | undefined {
-  const { settings, routes } = first.bridge
-  if (settings.events === undefined) return undefined
-  const { queue, service } = settings.events
-  const base = routes.services[service]?.base_url
-  if (base === undefined || !first.requirements.has(service)) {
-    log.warn({ service }, `events go nowhere: ${service} has no base_url or no audience`)
-    return undefined
-  }
-  // The BFF's own token for its events, under the configuration of now.
-  const token = keptToken(async () => {
-    const audience = current().requirements.get(service)?.audience ?? ''
-    const answer = await idp().clientCredentials(audience, EVENTS_SCOPE)
-    if (answer.kind === 'ok') return answer.value
-    const why = answer.kind === 'refused' ? answer.error : answer.reason
-    throw new Error(`no token for the events: ${why}`)
-  })
-  return createOutbox({
-    path: resolve(queue),
-    url: `${base.replace(/\/$/, '')}/api/v1/analytics/events`,
-    source: 'urn:audience-bridge:bff',
-    token,
-    log,
-  })
+function tellListening(config: BffConfig, more: { workers?: number } = {}): void {
+  const origins = config.frontends.all.map(({ publicUrl }) => publicUrl.origin)
+  log.info({ origin: origins[0], origins, config_version: config.version, ...more }, 'listening')
 }

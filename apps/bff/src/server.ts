@@ -4,6 +4,7 @@ import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { Live } from '@audience-bridge/kit/live.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { Outbox } from '@audience-bridge/outbox/outbox.ts'
+import type { Registry } from 'prom-client'
 import type { BffConfig } from './config.ts'
 import { dispatch, dispatchUpgrade } from './dispatch.ts'
 import type { TraceStore } from './explain/trace-store.ts'
@@ -49,6 +50,8 @@ export interface BffDeps {
   store: SessionStore
   storeKeys: StoreKeys
   traces: TraceStore
+  /** Where there are other workers: the metrics of all of them, as text. */
+  metricsOfAll?: (() => Promise<string> | undefined) | undefined
   live: Pick<Live<BffConfig>, 'status' | 'reload'>
   /** Opens where events go, with tokens of this IdP; undefined: nowhere. */
   openOutbox: ((idp: () => Idp) => Outbox | undefined) | undefined
@@ -72,7 +75,7 @@ const MAX_SOCKETS = 64
 /** Builds the BFF; the caller listens on `server` and calls `close` when it stops. */
 export async function buildBff(
   deps: BffDeps,
-): Promise<{ server: Server; close: () => Promise<void> }> {
+): Promise<{ server: Server; registry: Registry; close: () => Promise<void> }> {
   const { clock, log, storeKeys } = deps
   const metrics = createMetrics(deps.config, deps.live, {
     openChannels: () => channels.count(),
@@ -214,7 +217,10 @@ export async function buildBff(
         return exchange && takeSignIn(pipeline, exchange)
       },
       traces: deps.traces,
-      metrics: metrics.registry,
+      metrics: {
+        contentType: metrics.registry.contentType,
+        text: async () => (await deps.metricsOfAll?.()) ?? metrics.registry.metrics(),
+      },
       loginTook: metrics.loginTook,
       live: deps.live,
       readMetadata: (service, base) =>
@@ -248,6 +254,7 @@ export async function buildBff(
 
   return {
     server: app.server as Server,
+    registry: metrics.registry,
     close: async () => {
       clearInterval(sweep)
       // Streams have no end of their own, and closing waits for what is under way.

@@ -8,8 +8,16 @@ import { openRedisStore } from './session/store-redis.ts'
 import { openSqliteStore } from './session/store-sqlite.ts'
 import { type StoreKeys, storeKeysFrom } from './session/ticket.ts'
 
-/** The configured store, open. A Redis that is away is no reason not to start: it may come. */
-export function openSessionStore({ path, redis }: BffStoreSettings, log: Logger): SessionStore {
+/**
+ * The configured store, open. A Redis that is away is no reason not to start: it may come.
+ *
+ * @param options `shared`: a file is open in other processes, too.
+ */
+export function openSessionStore(
+  { path, redis }: BffStoreSettings,
+  log: Logger,
+  options: { shared?: boolean } = {},
+): SessionStore {
   if (redis !== undefined) {
     const { password, sentinel_password: sentinelPassword, ca_file: caFile } = redis
     return openRedisStore(
@@ -26,7 +34,7 @@ export function openSessionStore({ path, redis }: BffStoreSettings, log: Logger)
     )
   }
   if (path === undefined) throw new Error('store: neither path nor redis is given')
-  return openSqliteStore(resolve(path), log)
+  return openSqliteStore(resolve(path), log, options)
 }
 
 /** The keys that seal what the store holds. */

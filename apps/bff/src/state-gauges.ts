@@ -34,33 +34,46 @@ export function addStateGauges(
     },
   })
   gauge(registry, 'bff_open_channels', 'WebSockets, and answers that last.', state.openChannels)
-  gauge(registry, 'bff_idp_up', 'Whether the IdP answered when it was last asked.', () =>
-    state.idpIsUp() ? 1 : 0,
+  gauge(
+    registry,
+    'bff_idp_up',
+    'Whether the IdP answered when it was last asked.',
+    () => (state.idpIsUp() ? 1 : 0),
+    'min',
   )
   gauge(
     registry,
     'bff_config_refused',
     'The files on disk are malformed; what is in force is older.',
     () => (live.status().refused ? 1 : 0),
+    'max',
   )
   gauge(
     registry,
     'bff_config_broken_links',
     'Routes whose chain is broken.',
     () => [...config().chains.values()].filter(({ broken }) => broken !== undefined).length,
+    'max',
   )
   gauge(
     registry,
     'bff_config_loaded_timestamp_seconds',
     'When the configuration in force was read.',
     () => Date.parse(live.status().loaded_at) / 1000,
+    'min',
   )
 }
 
-function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+/** @param aggregator what several workers say together. */
+function gauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => number,
+  aggregator: 'sum' | 'min' | 'max' = 'sum',
+): void {
   new Gauge({
-    name,
-    help,
+    ...{ name, help, aggregator },
     registers: [registry],
     collect() {
       this.set(read())

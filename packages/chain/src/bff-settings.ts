@@ -62,6 +62,8 @@ export const bffSettingsSchema = z.strictObject({
     trusted_proxies: addressBlocks.default([]),
     /** Plain requests pass without Node's HTTP server; off for diagnosis only: it costs half the speed. */
     fast_path: z.boolean().default(true),
+    /** Processes that share the work and the port, each a whole BFF. As many as cores that are free for them. */
+    workers: z.int().min(1).max(64).default(1),
   }),
   auth: z.strictObject({
     /** The IdP's `iss`, exactly; https unless it is this machine. */

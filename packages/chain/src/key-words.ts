@@ -47,6 +47,7 @@ export const KEY_WORDS: Readonly<Record<string, Readonly<Record<string, string>>
     'server.drain_seconds': 'How long requests under way may take when the process stops, in seconds.',
     'server.trusted_proxies': 'Peers (addresses or CIDR blocks) whose `X-Forwarded-*` are believed.',
     'server.fast_path': 'Plain requests pass without Node\'s HTTP server; off for diagnosis only: it costs half the speed.',
+    'server.workers': 'Processes that share the work and the port, each a whole BFF. As many as cores that are free for them.',
     'auth.issuer': 'The IdP\'s `iss`, exactly; https unless it is this machine.',
     'auth.client_id': 'The BFF\'s entry in the IdP\'s clients.yaml.',
     'auth.token_endpoint_auth_method': 'How the BFF proves itself at the IdP.',

@@ -5,15 +5,19 @@ import type { Logger } from './log.ts'
  * second signal exits at once.
  *
  * @param limitSeconds how long it may take.
+ * @param options `patient`: a second signal changes nothing; the parent decides, and signals to a whole
+ * group reach both.
+ * @returns what does the same without a signal, however often.
  */
 export function closeOnSignal(
   log: Logger,
   close: () => Promise<void>,
   limitSeconds: () => number = () => 30,
-): void {
+  { patient = false }: { patient?: boolean } = {},
+): () => void {
   let closing = false
-  const stop = (signal: NodeJS.Signals) => {
-    if (closing) process.exit(1)
+  const stop = (signal?: NodeJS.Signals) => {
+    if (closing) return
     closing = true
     log.info({ signal }, 'stopping')
     setTimeout(() => process.exit(1), limitSeconds() * 1000).unref()
@@ -25,8 +29,12 @@ export function closeOnSignal(
       },
     )
   }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  const insist = (signal: NodeJS.Signals) => {
+    if (closing) process.exit(1)
+    stop(signal)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, patient ? stop : insist)
+  return stop
 }
 
 /** Runs `handler` at each SIGHUP, the signal by which an administrator asks to read the files again. */

@@ -26,6 +26,8 @@ const BATCH_BYTES = 65_536
 const BATCH_MS = 100
 /** Of UTF-8 for one unit of a string. */
 const MAX_UNIT_BYTES = 3
+/** Several processes may write so much into one pipe without mixing their lines (PIPE_BUF). */
+const WHOLE_BYTES = 4_096
 
 /**
  * One JSON line an event on standard output: `{level, time, service, message, …fields}`.
@@ -33,40 +35,44 @@ const MAX_UNIT_BYTES = 3
  * @param service the name of the process, for example `ms-bff`.
  * @param buffered lines are written in batches, at the latest after 100 ms and at the exit: for
  * processes that write a line for each request.
+ * @param worker names one of several processes that write to one output.
  * @param level one of pino's levels; `LOG_LEVEL` by convention.
  */
 export function createLog(
   service: string,
   level = 'info',
-  { buffered = false }: { buffered?: boolean } = {},
+  { buffered = false, worker }: { buffered?: boolean; worker?: number | undefined } = {},
 ): Logger {
   const options: LoggerOptions = {
     level,
     messageKey: 'message',
-    base: { service },
+    base: { service, ...(worker === undefined ? {} : { worker }) },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths: REDACTED, censor: '[redacted]' },
   }
   // Written at once: a line in flight at `process.exit` would come after later ones, or never.
   if (!buffered) return pino(options, pino.destination({ sync: true }))
-  return pino(options, batched())
+  return pino(options, batched(worker === undefined ? BATCH_BYTES : WHOLE_BYTES))
 }
 
 /**
  * Standard output, to which lines go in batches. Not by the destination's own `minLength`, which
  * measures all that waits anew with each line.
  */
-function batched(): DestinationStream {
-  const destination = pino.destination({ sync: false, contentMode: 'buffer' })
+function batched(batchBytes: number): DestinationStream {
+  const destination = pino.destination({
+    ...{ sync: false, contentMode: 'buffer' as const },
+    ...(batchBytes === WHOLE_BYTES ? { maxWrite: WHOLE_BYTES } : {}),
+  })
   // The types know strings alone.
   const hand = destination.write.bind(destination) as (bytes: Buffer | string) => boolean
-  let batch = Buffer.allocUnsafeSlow(BATCH_BYTES)
+  let batch = Buffer.allocUnsafeSlow(batchBytes)
   let used = 0
   const flush = () => {
     if (used === 0) return
     hand(batch.subarray(0, used))
-    batch = Buffer.allocUnsafeSlow(BATCH_BYTES)
+    batch = Buffer.allocUnsafeSlow(batchBytes)
     used = 0
   }
   setInterval(flush, BATCH_MS).unref()
@@ -77,8 +83,8 @@ function batched(): DestinationStream {
   return {
     write(line) {
       const most = line.length * MAX_UNIT_BYTES
-      if (used + most > BATCH_BYTES) flush()
-      if (most > BATCH_BYTES) hand(Buffer.from(line))
+      if (used + most > batchBytes) flush()
+      if (most > batchBytes) hand(Buffer.from(line))
       else used += batch.write(line, used)
     },
   }

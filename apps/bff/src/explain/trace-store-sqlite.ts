@@ -127,6 +127,10 @@ export function openSqliteTraces(path: string, log: Logger): TraceStore {
     },
     async find(id) {
       write()
+      const found = find.all(id, MAX_FOUND)
+      if (found.length > 0) return found.map(readRecord)
+      // Another process may have seen it a moment ago, and not written it yet.
+      await new Promise((resolve) => setTimeout(resolve, WRITE_MS * 1.25))
       return find.all(id, MAX_FOUND).map(readRecord)
     },
     async recent({ failed, limit }) {

@@ -41,7 +41,7 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
 
   app.get('/metrics', async (_request, reply) => {
     reply.type(deps.metrics.contentType)
-    return deps.metrics.metrics()
+    return deps.metrics.text()
   })
 
   app.get('/admin/chains', async () => {

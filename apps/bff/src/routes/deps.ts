@@ -3,7 +3,6 @@ import { ProblemError } from '@audience-bridge/contracts/problem.ts'
 import type { Clock } from '@audience-bridge/kit/clock.ts'
 import type { Live } from '@audience-bridge/kit/live.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
-import type { Registry } from 'prom-client'
 import type { BffConfig } from '../config.ts'
 import type { TraceStore } from '../explain/trace-store.ts'
 import type { Frontend } from '../frontends.ts'
@@ -49,7 +48,8 @@ export interface RouteDeps {
   /** Counts a call of a sign-in's endpoints; headers for a caller who has to wait. */
   takeSignIn: (raw: IncomingMessage) => Record<string, string> | undefined
   traces: TraceStore
-  metrics: Registry
+  /** What `/metrics` says: of all workers, whichever is asked. */
+  metrics: { contentType: string; text(): Promise<string> }
   loginTook: (flowType: 'interactive' | 'silent', seconds: number) => void
   /** The state of the live configuration, and its reload by hand. */
   live: Pick<Live<BffConfig>, 'status' | 'reload'>
