@@ -69,11 +69,12 @@ const enabled = (endpoint: string, more = ''): Edit =>
     replace('endpoint: ${OTLP_ENDPOINT:-http://localhost:4318}', `endpoint: ${endpoint}`),
   )
 
-async function startWorld(t: TestContext, edit: Edit) {
+async function startWorld(t: TestContext, edit: Edit | undefined, env = {}) {
   const echo = await startEcho(t)
   const gateway = await startGateway(t, {
     upstreams: { analytics_service: echo.origin, crud_service: echo.origin },
-    edits: { 'BFF/config/settings.yaml': edit },
+    edits: edit === undefined ? {} : { 'BFF/config/settings.yaml': edit },
+    env,
   })
   const counted = async (outcome: string) => {
     const headers = { authorization: `Bearer ${gateway.adminToken}` }
@@ -172,7 +173,11 @@ test('a request is one trace: the caller, the gateway, the mint, the backend', a
 
 test('failures of backend and caller are told apart', async (t) => {
   const collector = await startCollector(t)
-  const { echo, gateway } = await startWorld(t, enabled(collector.origin))
+  // As whoever deploys the shipped files turns it on.
+  const { echo, gateway } = await startWorld(t, undefined, {
+    TELEMETRY_ENABLED: 'true',
+    OTLP_ENDPOINT: collector.origin,
+  })
   const who = await gateway.signedIn()
   await who.fetch(PATH)
   await until('the first', () => collector.spans.length >= 2)

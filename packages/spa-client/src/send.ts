@@ -4,10 +4,12 @@ import type { Sessions } from './session.ts'
 
 /** Longer than this nobody waits for an outage to end. */
 const MAX_RETRY_SECONDS = 30
+/** Called too often, or somebody is away: it passes. */
+const PASSING = new Set([429, 503])
 const CSRF_HEADER = 'x-csrf-token'
 
 export interface RequestOptions extends RequestInit {
-  /** Asks once more after a 503 with `Retry-After` of up to 30 s; GET and HEAD only. */
+  /** Asks once more after a 429 or 503 with `Retry-After` of up to 30 s; GET and HEAD only. */
   retry?: 'once'
 }
 
@@ -56,7 +58,7 @@ export function createSender(address: Address, sessions: Sessions): Sender {
     const request = { ...init, method, headers }
     if (isSafe(method)) {
       return attempt(path, request).catch(async (error) => {
-        const seconds = error.status === 503 && error.retryAfterSeconds
+        const seconds = PASSING.has(error.status) && error.retryAfterSeconds
         if (retry !== 'once' || typeof seconds !== 'number' || seconds > MAX_RETRY_SECONDS) {
           throw error
         }

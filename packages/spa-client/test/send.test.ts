@@ -190,8 +190,8 @@ test('an abort stays an abort', async (t) => {
 test('an outage says when to come back, and once is enough', async (t) => {
   const bff = await startStandIn(t, () => ({}))
   const { client } = openPage(t, bff)
-  const outage = (retryAfter: string) => ({
-    ...problem('IDP_UNAVAILABLE', 503),
+  const outage = (retryAfter: string, code = 'IDP_UNAVAILABLE', status = 503) => ({
+    ...problem(code, status),
     headers: { 'retry-after': retryAfter },
   })
 
@@ -224,6 +224,12 @@ test('an outage says when to come back, and once is enough', async (t) => {
   }
   await t.test('a safe call is repeated where the caller wants it', async () => {
     assert.deepEqual(await attempts('GET', '0', { retry: 'once' }), ['answered', 2])
+  })
+  await t.test('also where it came too often', async () => {
+    bff.seen.length = 0
+    bff.answer = () => (bff.seen.length < 2 ? outage('0', 'RATE_LIMITED', 429) : {})
+    await client.fetch('/api/v1/x', { retry: 'once' })
+    assert.equal(bff.seen.length, 2)
   })
   await t.test('no call is otherwise', async () => {
     assert.deepEqual(await attempts('GET', '0'), ['IDP_UNAVAILABLE', 1])
