@@ -25,7 +25,7 @@ export const KEY_WORDS: Readonly<Record<string, Readonly<Record<string, string>>
     'services.<name>.client_cert_path': 'Our certificate (PEM), with those between it and its authority, for a backend that asks for one.',
     'services.<name>.client_key_path': 'Its private key (PEM, without a passphrase).',
     'services.<name>.tls_verify': '`false` believes whoever answers: tokens go to them. Told at every start and by `bridge check`; prefer `ca_path`.',
-    'services.<name>.http2': 'Speaks HTTP/2 where an https backend agrees to it, and always to an http one, which must then understand it.',
+    'services.<name>.http2': 'Speaks HTTP/2 and nothing else: an https backend must agree to it (ALPN), an http one understand it unasked.',
     'routes': 'The most specific path wins, whatever the order.',
     'routes[].id': 'Name of the route in logs, events and faults; each once.',
     'routes[].description': 'For the reader of the file.',

@@ -20,7 +20,7 @@ export const tlsKeys = {
   client_key_path: z.string().min(1).optional(),
   /** `false` believes whoever answers: tokens go to them. Told at every start and by `bridge check`; prefer `ca_path`. */
   tls_verify: z.boolean().default(true),
-  /** Speaks HTTP/2 where an https backend agrees to it, and always to an http one, which must then understand it. */
+  /** Speaks HTTP/2 and nothing else: an https backend must agree to it (ALPN), an http one understand it unasked. */
   http2: z.boolean().default(false),
 }
 

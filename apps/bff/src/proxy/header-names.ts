@@ -5,6 +5,8 @@ import { isToken } from './letters.ts'
 /** RFC 9110 §7.6.1, and what is said to one hop only. */
 const HOP_BY_HOP = new Set([
   'connection',
+  // HTTP/2 forbids it: one client's field would end the connection that all share.
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { errors, Pool } from 'undici'
+import { buildConnector, errors, Pool } from 'undici'
 import type { Reach } from '../reach.ts'
 
 /** A request to a backend. */
@@ -42,6 +42,8 @@ export const CONNECT_TIMEOUT_MS = 5_000
 /** undici counts in whole seconds; shorter limits have a timer of their own. */
 const COARSE_MS = 5_000
 export const LATE = new Error('no response head in time')
+/** Requests on one HTTP/2 connection; for more there are more connections. */
+const STREAMS = 100
 /** What may be sent again when nothing was answered (RFC 9110 §9.2.2). */
 export const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 
@@ -57,6 +59,9 @@ const INVALID_ANSWER = new Set([
   // A switch of protocols that nobody asked for.
   'ERR_ASSERTION',
 ])
+
+/** RFC 9113 §7: PROTOCOL_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, COMPRESSION_ERROR, ENHANCE_YOUR_CALM. */
+const FAULTY_STREAM = new Set([0x1, 0x3, 0x6, 0x9, 0xb])
 
 /** Keep-alive connections to all backends, one pool for an origin and the way to it. */
 export class Upstreams {
@@ -82,18 +87,12 @@ export class Upstreams {
     let pool = this.#pools.get(key)
     if (pool === undefined) {
       this.#forgetUnused()
-      const { http2, tls } = reach
-      const options: Pool.Options & { useH2c: boolean } = {
+      pool = new Pool(origin, {
         // No limit: behind one, the slow uploads of a few would make everybody wait (see callers.ts).
         connections: null,
-        connect: { timeout: CONNECT_TIMEOUT_MS, ...tls, preferH2: http2 },
-        allowH2: http2,
-        // Over plain TCP there is nothing to agree by: the backend is taken at its word.
-        useH2c: http2 && origin.startsWith('http:'),
         keepAliveTimeout: 30_000,
-        pipelining: 1,
-      }
-      pool = new Pool(origin, options)
+        ...(reach.http2 ? overHttp2(origin, reach) : overHttp1(reach)),
+      })
       this.#pools.set(key, pool)
     }
     return pool
@@ -112,7 +111,9 @@ export class Upstreams {
     origin: string,
     request: UpstreamRequest,
   ): Promise<UpstreamAnswer & { idle?: boolean }> {
-    const late = request.headTimeoutMs < COARSE_MS ? new AbortController() : undefined
+    // undici's own begins when a stream does, and that may wait for one that ends.
+    const coarse = request.headTimeoutMs >= COARSE_MS && !request.reach.http2
+    const late = coarse ? undefined : new AbortController()
     const timer = late && setTimeout(() => late.abort(LATE), request.headTimeoutMs)
     try {
       const { statusCode, headers, body } = await this.#pool(origin, request.reach).request({
@@ -134,6 +135,33 @@ export class Upstreams {
   }
 }
 
+const overHttp1 = ({ tls }: Reach): Pool.Options => ({
+  connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },
+  allowH2: false,
+  pipelining: 1,
+})
+
+/** HTTP/2 and nothing else: agreed by ALPN, or, where nothing can be agreed, known before. */
+function overHttp2(origin: string, { tls }: Reach): Pool.Options & { useH2c: boolean } {
+  const useH2c = origin.startsWith('http:')
+  const options = { timeout: CONNECT_TIMEOUT_MS, ...tls, allowH2: true, preferH2: true, useH2c }
+  const dial = buildConnector(options)
+  return {
+    connect: (place, done) =>
+      dial(place, (...[fault, socket]) => {
+        if (fault !== null) return done(fault, null)
+        if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') return done(null, socket)
+        socket.destroy()
+        done(new Error('it did not agree to HTTP/2'), null)
+      }),
+    allowH2: true,
+    useH2c,
+    // After a GOAWAY, the next connection is opened only while fewer requests than these run on the old one.
+    pipelining: STREAMS,
+    maxConcurrentStreams: STREAMS,
+  }
+}
+
 /** What became of a request that failed before its answer's head was here. */
 export function failureFrom(
   cause: unknown,
@@ -145,6 +173,8 @@ export function failureFrom(
     return { kind: 'timeout', reason }
   if (cause instanceof errors.HTTPParserError) return { kind: 'invalid', reason }
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const reset = cause instanceof Error && 'http2ErrorCode' in cause ? cause.http2ErrorCode : 0
+  if (FAULTY_STREAM.has(Number(reset))) return { kind: 'invalid', reason }
   // `HPE_`: what Node's own parser says.
   if (typeof code === 'string' && (INVALID_ANSWER.has(code) || code.startsWith('HPE_'))) {
     return { kind: 'invalid', reason: `${code}: ${reason}` }
