@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { readSecret } from '@audience-bridge/kit/secret.ts'
 import { inOrder, ROOT, replace } from '@audience-bridge/testkit/config-copy.ts'
 import { startEcho } from '@audience-bridge/testkit/echo.ts'
+import { edgeSettings } from '@audience-bridge/testkit/edge.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
 import { freezeTime } from '@audience-bridge/testkit/time.ts'
 import { USERS } from '@audience-bridge/testkit/users.ts'
@@ -15,7 +17,7 @@ const PER_ADDRESS = '{ requests: 2, seconds: 3600 }'
 
 interface World {
   limit?: string
-  settings?: (text: string) => string
+  settings?: ((text: string) => string) | undefined
 }
 
 async function startWorld(t: TestContext, { limit, settings }: World = {}) {
@@ -120,6 +122,27 @@ test('callers without a session are told apart by their address', async (t) => {
   const signedIn = () => who.fetch(PATH, { headers: { 'x-forwarded-for': '203.0.113.1' } })
   assert.deepEqual(await statuses(3, signedIn), [200, 200, 200], 'a session is not its address')
   assert.equal(echo.arrivals.length, arrived + 3)
+})
+
+test('the questions of a proxy in front count, about the caller that it names', async (t) => {
+  const { gateway } = await startWorld(t, { settings: edgeSettings()['BFF/config/settings.yaml'] })
+  const secret = readSecret(`file:${join(gateway.dataDirectory, 'secrets/edge.secret')}`)
+  const ask = (path: string, address: string, cookie = '') =>
+    fetch(`${gateway.bff}/auth/verify`, {
+      headers: {
+        ...(cookie === '' ? {} : { cookie }),
+        'x-forwarded-for': address,
+        'x-edge-secret': `${secret} GET ${path}`,
+      },
+    })
+  const open = (address: string) => () => ask('/open/x', address)
+  assert.deepEqual(await statuses(3, open('203.0.113.1')), [200, 200, 429])
+  assert.deepEqual(await statuses(1, open('203.0.113.2')), [200])
+  const who = await gateway.signedIn()
+  const asked = () => ask(PATH, '203.0.113.1', who.cookie)
+  assert.deepEqual(await statuses(4, asked), [200, 200, 200, 429])
+  const identity = () => who.fetch('/auth/verify')
+  assert.deepEqual(await statuses(2, identity), [200, 200], 'who is signed in can be asked')
 })
 
 test('a limit comes, changes and goes with the configuration', async (t) => {
