@@ -5,8 +5,10 @@ import { startEcho } from '@audience-bridge/testkit/echo.ts'
 import { type AppProcess, startNodes } from '@audience-bridge/testkit/nodes.ts'
 import { startRedis, withRedis } from '@audience-bridge/testkit/redis.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
+import { asAdmin, CRUD, startWorld as startWorkers } from './workers-world.ts'
 
 const BURST = 40
+const LIMIT = `    rate_limit:\n      per_session: { requests: ${BURST}, seconds: 3600 }\n`
 
 test('two nodes share a limit, and together let one bucket more through at the most', async (t) => {
   const redis = await startRedis(t)
@@ -18,10 +20,7 @@ test('two nodes share a limit, and together let one bucket more through at the m
         text.replace(/events:\n(?: .*\n)+/, ''),
       ),
       'BFF/config/routes.yaml': inOrder(
-        replace(
-          '  crud_service:\n',
-          `  crud_service:\n    rate_limit:\n      per_session: { requests: ${BURST}, seconds: 3600 }\n`,
-        ),
+        replace('  crud_service:\n', `  crud_service:\n${LIMIT}`),
         (text) => text.replaceAll(/base_url: .*/g, `base_url: ${echo.origin}`),
       ),
     },
@@ -85,4 +84,28 @@ test('two nodes share a limit, and together let one bucket more through at the m
     assert.ok(alone.includes(429))
     await until('the store again', async () => (await status(b, who)) !== 503)
   })
+})
+
+test('two workers share a limit through their SQLite file', async (t) => {
+  const { nodes, pin } = await startWorkers(t, (text) => text.replace(/events:\n(?: .*\n)+/, ''))
+  const [one, two] = [await pin(1), await pin(2)]
+  const who = await nodes.signedIn()
+  assert.equal((await one.call(who, CRUD)).status, 200)
+  nodes.reconfigure({
+    'BFF/config/routes.yaml': replace('  crud_service:\n', `  crud_service:\n${LIMIT}`),
+  })
+  const reload = await one.call(undefined, '/admin/reload', {
+    method: 'POST',
+    headers: asAdmin(nodes),
+  })
+  assert.equal(reload.status, 200)
+  let passed = 0
+  for (let i = 0; i < BURST / 2; i++) if ((await one.call(who, CRUD)).status === 200) passed++
+  assert.equal(passed, BURST / 2)
+  await until('the other worker to refuse', async () => {
+    const { status } = await two.call(who, CRUD)
+    if (status === 200) passed++
+    return status === 429
+  })
+  assert.ok(passed >= BURST && passed < 2 * BURST, `${passed}`)
 })
