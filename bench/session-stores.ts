@@ -23,7 +23,7 @@ const limits = () => ({ idleSeconds: IDLE_SECONDS, absoluteSeconds: 28_800 })
 /** Nothing can be had from memory. */
 export const newSessions = (store: SessionStore) =>
   new Sessions({
-    ...{ store, storeKeys, clock, limits, maxCached: 1 },
+    ...{ store, storeKeys, clock, limits, maxBytes: () => 1 },
     observe: { created() {}, ended() {} },
   })
 

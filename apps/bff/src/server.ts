@@ -61,6 +61,8 @@ export interface BffDeps {
   log: Logger
 }
 
+const MIB = 1024 * 1024
+
 /** How often what has expired is deleted. */
 const SWEEP_MS = 30_000
 
@@ -80,6 +82,7 @@ export async function buildBff(
   const metrics = createMetrics(deps.config, deps.live, {
     openChannels: () => channels.count(),
     idpIsUp: () => idp().link.isUp,
+    sessionBytes: () => sessions.cachedBytes,
     countSessions: () => deps.store.countSessions(),
   })
   const store = guardStore(deps.store, metrics.storeFailed)
@@ -105,6 +108,7 @@ export async function buildBff(
     storeKeys,
     clock,
     limits: () => deps.config().limits,
+    maxBytes: () => deps.config().bridge.settings.session.memory_mb * MIB,
   })
   const channels = new Channels(sessions)
   sessions.onEnd((id, reason) => channels.end(id, reason))

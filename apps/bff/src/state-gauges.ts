@@ -6,6 +6,7 @@ import type { BffConfig } from './config.ts'
 export interface ProcessState {
   openChannels: () => number
   idpIsUp: () => boolean
+  sessionBytes: () => number
   countSessions: () => Promise<number>
 }
 
@@ -33,6 +34,12 @@ export function addStateGauges(
       this.set(sessions.count)
     },
   })
+  gauge(
+    registry,
+    'bff_session_memory_bytes',
+    'What the sessions in memory need, by estimate; bounded by session.memory_mb.',
+    state.sessionBytes,
+  )
   gauge(registry, 'bff_open_channels', 'WebSockets, and answers that last.', state.openChannels)
   gauge(
     registry,

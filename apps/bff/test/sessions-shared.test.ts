@@ -37,7 +37,14 @@ function startNode(t: TestContext, store = openRedis(redis)): Sessions {
   t.after(() => store.close())
   const clock = () => Math.floor(Date.now() / 1000)
   const observe = { created() {}, ended() {} }
-  return new Sessions({ store, storeKeys, clock, limits: () => limits, observe })
+  return new Sessions({
+    store,
+    storeKeys,
+    clock,
+    limits: () => limits,
+    maxBytes: () => 2 ** 24,
+    observe,
+  })
 }
 
 /** Two nodes that both have the same session in memory. */

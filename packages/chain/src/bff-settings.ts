@@ -134,6 +134,8 @@ export const bffSettingsSchema = z.strictObject({
     absolute_seconds: z.int().min(60).default(28_800),
     /** How long before its end a session's page is told, in seconds. */
     warn_seconds: z.int().min(10).max(3600).default(300),
+    /** What the sessions in a process's memory may need, in MiB; what was not used for long is read from the store again. */
+    memory_mb: z.int().min(1).max(65_536).default(64),
     /** From where a session may be used. */
     binding: bindingSchema,
   }),

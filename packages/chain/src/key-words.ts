@@ -87,6 +87,7 @@ export const KEY_WORDS: Readonly<Record<string, Readonly<Record<string, string>>
     'session.idle_seconds': 'Ends a session after this many seconds without a request.',
     'session.absolute_seconds': 'Ends a session this many seconds after the login.',
     'session.warn_seconds': 'How long before its end a session\'s page is told, in seconds.',
+    'session.memory_mb': 'What the sessions in a process\'s memory may need, in MiB; what was not used for long is read from the store again.',
     'session.binding': 'From where a session may be used.',
     'session.binding.user_agent': '`strict`: another browser or system than at the login is refused; versions do not matter. `off`: it is not looked at.',
     'session.binding.network': 'Another network than at the login: `off`: is not looked at; `count`: is counted; `reauthorize`: needs a silent sign-in; `strict`: is refused.',

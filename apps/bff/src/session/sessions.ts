@@ -53,8 +53,8 @@ const TRUST_MS = 1000
 
 /**
  * The sessions of this process: the store's records, opened once and then shared in memory by the
- * cookie's value, so that a request costs one map look-up and no cryptography. At most `maxCached`
- * are held, about 6 KB each; the longest unused goes first and is read again when it comes back.
+ * cookie's value, so that a request costs one map look-up and no cryptography. They are held
+ * in at most `maxBytes`; what was not used for long goes first and is read again when it comes back.
  * Where other nodes share the store, what they end is heard at once and ends here, too.
  */
 export class Sessions {
@@ -75,7 +75,7 @@ export class Sessions {
     storeKeys: StoreKeys
     clock: Clock
     limits: () => SessionLimits
-    maxCached?: number
+    maxBytes: () => number
     observe: SessionObserver
   }) {
     this.#store = deps.store
@@ -83,7 +83,7 @@ export class Sessions {
     this.#clock = deps.clock
     this.#limits = deps.limits
     this.#observe = deps.observe
-    this.#cache = new SessionCache(deps.maxCached ?? 10_000)
+    this.#cache = new SessionCache(deps.maxBytes)
     this.#unwatch = deps.store.watch((news) => {
       if (news.kind === 'ended') this.#hearEnd(news.id, news.reason)
       else if (news.kind === 'changed') this.#hearChange(news.id)
@@ -181,6 +181,7 @@ export class Sessions {
     // In memory first: the IdP has rotated already, and the old token must not be sent again even
     // when the store cannot take the new one.
     session.grant = grant
+    this.#cache.weigh(session)
     // Backends decide by the roles in their tokens. First in the store: whoever is told of the new
     // record reads the tokens after it.
     if (!sameRoles(session.user, said.user)) await this.#dropTokens(session)
@@ -198,7 +199,10 @@ export class Sessions {
   async rereadToken(session: Session, service: string): Promise<ServiceToken | undefined> {
     const sealed = (await this.#store.readTokens(session.ticket.id)).get(service)
     const token = sealed && openToken(session.ticket, service, sealed)
-    if (token !== undefined && !session.ended) session.tokens.set(service, token)
+    if (token !== undefined && !session.ended) {
+      session.tokens.set(service, token)
+      this.#cache.weigh(session)
+    }
     return token
   }
 
@@ -206,6 +210,7 @@ export class Sessions {
   async keepToken(session: Session, token: ServiceToken, fence: number): Promise<void> {
     if (session.ended) return
     session.tokens.set(token.service, token)
+    this.#cache.weigh(session)
     const { ticket } = session
     const sealed = sealToken(ticket, token)
     await this.#store.writeToken(ticket.id, token.service, sealed, token.expiresAt, fence)
@@ -219,6 +224,11 @@ export class Sessions {
   /** The sessions that are in memory here. */
   cached(): IterableIterator<Session> {
     return this.#cache.values()
+  }
+
+  /** What they need, by estimate. */
+  get cachedBytes(): number {
+    return this.#cache.bytes
   }
 
   async #insert(session: Session): Promise<void> {
@@ -247,6 +257,7 @@ export class Sessions {
       if (!sameRoles(session.user, user)) session.tokens.clear()
       Object.assign(session, { user, raised, grant })
       session.version = stored.version
+      this.#cache.weigh(session)
     }
     session.seenAt = Math.max(session.seenAt, stored.seenAt)
     // What was told while we read may not be in what we read.
