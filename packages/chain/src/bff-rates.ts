@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { ConfigDocument } from './document.ts'
+import type { Fault } from './fault.ts'
 
 /** A token bucket: it refills evenly, and what is not used fills it up to `burst`. */
 export const rateSchema = z.strictObject({
@@ -23,3 +25,34 @@ export const rateLimitSchema = z
   })
 
 export type Rate = z.output<typeof rateSchema>
+type RateLimit = z.output<typeof rateLimitSchema>
+
+/** Limits that no request counts against: their author believes that something is limited. */
+export function idleLimits(
+  {
+    services,
+    routes,
+  }: {
+    services: Readonly<Record<string, { rate_limit?: RateLimit | undefined }>>
+    routes: readonly { target_service: string; auth: string }[]
+  },
+  document: Pick<ConfigDocument<unknown>, 'placeOf'>,
+): Fault[] {
+  return Object.entries(services).flatMap(([name, { rate_limit: limit }]): Fault[] => {
+    if (limit?.per_session === undefined) return []
+    const led = routes.filter(({ target_service }) => target_service === name)
+    if (led.some(({ auth }) => auth === 'session')) return []
+    const path = ['services', name, 'rate_limit', 'per_session']
+    return [
+      {
+        kind: 'unsafe',
+        code: 'rate_limit_idle',
+        at: document.placeOf(path),
+        key: path.join('.'),
+        found: `a limit for sessions, and no route to "${name}" with auth: session`,
+        expected: 'a limit that counts somebody',
+        mend: 'limit callers without a session by per_address, or remove per_session',
+      },
+    ]
+  })
+}

@@ -1,5 +1,6 @@
 import { type BackendSettings, backendSettingsSchema } from './backend-settings.ts'
 import { type BffIdps, bffIdpsSchema } from './bff-idps.ts'
+import { idleLimits } from './bff-rates.ts'
 import { type BffRoutes, bffRoutesSchema } from './bff-routes.ts'
 import { type BffSettings, bffSettingsSchema } from './bff-settings.ts'
 import { type IdpIndex, indexIdp } from './bridge-index.ts'
@@ -90,7 +91,9 @@ export function readBridgeConfig(
   ]
   const faults = [
     ...own,
-    ...(routes.value === undefined ? [] : unverified(routes.value, routes)),
+    ...(routes.value === undefined
+      ? []
+      : [...unverified(routes.value, routes), ...idleLimits(routes.value, routes)]),
     ...(idpSettings?.faults ?? []),
     ...(idpClients?.faults ?? []),
     ...backends.flatMap(([, backend]) => backend.faults),

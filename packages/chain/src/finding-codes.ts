@@ -33,6 +33,7 @@ export const FINDING_CODES = {
   dpop_differs:
     "A service is given the login's own token, bound otherwise than the service needs it.",
   tls_unverified: 'Whoever answers at the address of a backend is believed, and given its tokens.',
+  rate_limit_idle: 'A limit of the rate counts nobody.',
   // Links between files.
   target_service_unknown: 'A route leads to a service that is not defined.',
   service_audience_missing: 'A service has no audience.',

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rateLimitSchema } from '../src/bff-rates.ts'
+import { checkBridge } from '../src/check.ts'
+import { shipped } from './shipped.ts'
 
 test('a limit that limits nothing, or lets nothing pass, is no limit', () => {
   const taken = (limit: unknown) => rateLimitSchema.safeParse(limit).success
@@ -18,4 +20,29 @@ test('a limit that limits nothing, or lets nothing pass, is no limit', () => {
   ]) {
     assert.ok(!taken(refused), JSON.stringify(refused))
   }
+})
+
+test('a limit that counts nobody is a finding', () => {
+  const told = (limit: string, auth: string) =>
+    checkBridge(
+      shipped({
+        'BFF/config/routes.yaml': (text) =>
+          text
+            .replace('  crud_service:\n', `  crud_service:\n    rate_limit: { ${limit} }\n`)
+            .replace(
+              /(target_service: crud_service\n(?: {4}.*\n)*? {4}auth: )session/,
+              `$1${auth}`,
+            ),
+      }),
+      {},
+    ).map(({ kind, code, key }) => `${kind} ${code} ${key}`)
+  const [sessions, addresses] = ['session', 'address'].map(
+    (per) => `per_${per}: { requests: 1, seconds: 1 }`,
+  )
+  assert.deepEqual(told(`${sessions}`, 'session'), [])
+  assert.deepEqual(told(`${addresses}`, 'session'), [])
+  assert.deepEqual(told(`${addresses}`, 'bearer'), [])
+  assert.deepEqual(told(`${sessions}`, 'bearer'), [
+    'unsafe rate_limit_idle services.crud_service.rate_limit.per_session',
+  ])
 })
