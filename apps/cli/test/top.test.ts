@@ -29,6 +29,11 @@ http_request_duration_seconds_bucket{le="+Inf",method="GET",endpoint="a"} ${requ
 http_request_duration_seconds_count{method="GET",endpoint="a"} ${requests}
 bff_problems_total{code="UPSTREAM_UNREACHABLE",service="a_service"} ${requests / 2}
 bff_idp_up 0
+bff_upstream_duration_seconds_count{service="a_service"} ${requests}
+bff_upstream_duration_seconds_count{service="b_service"} 0
+bff_upstream_up{service="a_service",upstream="http://a:1/"} 1
+bff_upstream_up{service="a_service",upstream="http://a:2/"} 0
+circuit_breaker_status{service="b_service"} 1
 `
 
 test('figures are those between two scrapes', async (t) => {
@@ -47,6 +52,19 @@ test('figures are those between two scrapes', async (t) => {
       { code: 'UPSTREAM_UNREACHABLE', service: 'a_service', per_second: 50, total: 150 },
     ])
     assert.equal(view.idp_up, false)
+    assert.deepEqual(
+      view.services.map(({ service, upstreams, suspended }) => ({ service, upstreams, suspended })),
+      [
+        { service: 'a_service', upstreams: { up: 1, all: 2 }, suspended: false },
+        { service: 'b_service', upstreams: null, suspended: true },
+      ],
+    )
+    const shown = renderScreen(view, { url: '', sort: 'rate', now: 0 }).map(({ text }) => text)
+    assert.ok(
+      shown.some((line) => /^a_service +100 .* 1\/2 /.test(line)),
+      shown.join('\n'),
+    )
+    assert.ok(shown.some((line) => /^b_service .* SUSPENDED /.test(line)))
   })
 
   await t.test('quantiles are interpolated in their bucket', () => {

@@ -88,18 +88,31 @@ function serviceTable({ services }: TopView, now: number): Line[] {
     (a, b) => b.per_second - a.per_second || a.service.localeCompare(b.service),
   )
   return table(
-    ['SERVICE', 'ASKED/S', 'P50', 'P95', 'P99', 'KEPT/S', 'MINTED/S', 'NONE/S', 'MINT P95', 'USED'],
-    rows.map(({ service, per_second, upstream, tokens, mint, last_used: used }) => ({
+    [
+      ...['SERVICE', 'ASKED/S', 'P50', 'P95', 'P99', 'UP'],
+      ...['KEPT/S', 'MINTED/S', 'NONE/S', 'MINT P95', 'USED'],
+    ],
+    rows.map(({ service, per_second, upstream, tokens, mint, last_used: used, ...state }) => ({
       cells: [
         ...[service, rate(per_second)],
         ...latencies(upstream),
+        standing(state),
         ...[rate(tokens.kept), rate(tokens.minted), rate(tokens.none), ms(mint.p95)],
         used === null ? 'never' : `${ago(now - Date.parse(used))} ago`,
       ],
-      look: tokens.none > 0 ? 'bad' : per_second === 0 ? 'faint' : undefined,
+      look: tokens.none > 0 || isDown(state) ? 'bad' : per_second === 0 ? 'faint' : undefined,
     })),
   )
 }
+
+type Standing = Pick<TopView['services'][number], 'upstreams' | 'suspended'>
+
+/** How many of a service's addresses are asked. */
+const standing = ({ upstreams, suspended }: Standing) =>
+  suspended ? 'SUSPENDED' : upstreams === null ? '–' : `${upstreams.up}/${upstreams.all}`
+
+const isDown = ({ upstreams, suspended }: Standing) =>
+  suspended || (upstreams !== null && upstreams.up < upstreams.all)
 
 function failureTable({ failures }: TopView): Line[] {
   const rows = failures.toSorted((a, b) => b.per_second - a.per_second || b.total - a.total)

@@ -28,6 +28,10 @@ export interface ServiceView {
   /** Requests a second by where their token came from. */
   tokens: { kept: number; minted: number; none: number }
   mint: Latency
+  /** Of its addresses, where they are watched; null: they are not. */
+  upstreams: { up: number; all: number } | null
+  /** None of them is asked for now. */
+  suspended: boolean
   /** When a token of it was last sent; null: not since the process began. */
   last_used: string | null
 }
@@ -100,6 +104,8 @@ export function viewOf(before: Scrape, now: Scrape): TopView {
         upstream: latency(UPSTREAM, { service }),
         tokens: { kept: tokens('kept'), minted: tokens('minted'), none: tokens('none') },
         mint: latency(MINT, { service }),
+        upstreams: upstreamsOf(now, service),
+        suspended: gaugeOf(now, 'circuit_breaker_status', { service }) === 1,
         last_used: used > 0 ? new Date(used * 1000).toISOString() : null,
       }
     }),
@@ -113,6 +119,14 @@ export function viewOf(before: Scrape, now: Scrape): TopView {
     config_refused: gaugeOf(now, 'bff_config_refused') === 1,
     broken_links: gaugeOf(now, 'bff_config_broken_links') ?? 0,
   }
+}
+
+function upstreamsOf({ metrics }: Scrape, service: string): ServiceView['upstreams'] {
+  const known = (metrics.get('bff_upstream_up') ?? []).filter(
+    ({ labels }) => labels.service === service,
+  )
+  if (known.length === 0) return null
+  return { up: known.filter(({ value }) => value > 0).length, all: known.length }
 }
 
 const isUp = (value: number | undefined) => (value === undefined ? null : value === 1)
