@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { ensureDependencies, findNode, ROOT } from './node26.mjs'
+import { ensureDependencies, environment, findNode, ROOT } from './node26.mjs'
 
 /** Files that benchmarks share. */
 const SHARED = new Set(['large-config.ts', 'session-stores.ts', 'turns.ts'])
@@ -19,6 +19,7 @@ for (const name of names) {
   process.stdout.write(`\n── ${name}\n`)
   const { status } = spawnSync(findNode(), [join(ROOT, 'bench', name), ...options], {
     cwd: ROOT,
+    env: environment(),
     stdio: 'inherit',
   })
   if (status !== 0) failed++

@@ -48,7 +48,7 @@ export function admit(
   const req = { method, url: target, headers, rawHeaders, socket }
   const res: Answer = { statusCode: 200, headersSent: false, writableFinished: false }
   const startedAt = performance.now()
-  const passage = { ...newPassage(req, res, config, correlationId, startedAt), res }
+  const passage = newPassage(req, res, config, correlationId, startedAt)
   if (findPlace(passage).kind !== 'route') return undefined
   const credentials = authorizeAtOnce(deps, passage)
   if (credentials === undefined) return undefined

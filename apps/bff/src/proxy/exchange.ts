@@ -123,13 +123,13 @@ export function newExchange(
   return { ...passage, ...known, req, res, upgrade, begun }
 }
 
-export function newPassage(
+export function newPassage<Res extends AnswerSeen>(
   req: RequestSeen,
-  res: AnswerSeen,
+  res: Res,
   config: BffConfig,
   correlationId: string,
   startedAt: number,
-): Passage {
+): Passage & { res: Res } {
   const { frontends, isTrustedProxy } = config
   const frontend = frontends.of(req, () => isTrustedProxy(req.socket.remoteAddress ?? ''))
   return {
