@@ -46,6 +46,9 @@ const steps = [
   ...(subset ? [] : CHECKS),
   ...(files.some((file) => file.startsWith('test/e2e/')) ? [BUILD] : []),
 ]
+/** All together: requests against llhttp for half a minute, and answers. */
+if (!subset) process.env.FUZZ_SECONDS ??= '30'
+
 const results = []
 for (const { name, command, cwd } of steps) {
   const { code, seconds } = await runStep(name, command, cwd)
