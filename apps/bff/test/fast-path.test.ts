@@ -134,7 +134,8 @@ test('both paths do the same', async (t) => {
     return new Map(
       lines
         .filter(
-          (line) => !/_(sum|bucket)|_seconds_|endpoint="bff"/.test(line) || /_count/.test(line),
+          (line) =>
+            !/_(sum|bucket)|_seconds_|_timestamp_|endpoint="bff"/.test(line) || /_count/.test(line),
         )
         .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]),
     )
