@@ -28,12 +28,18 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/main.ts`, [`${BFF}/**`, CHAIN, KIT, OUTBOX]],
   [
     `${BFF}/server.ts`,
-    [`${BFF}/{fast,routes,proxy,login,session,telemetry,tokens}/*.ts`, CHAIN, KIT, OUTBOX],
+    [
+      `${BFF}/{fast,routes,proxy,login,session,telemetry,tokens,upstreams}/*.ts`,
+      ...[CHAIN, KIT, OUTBOX],
+    ],
   ],
   // The first look at a request: ours, or the proxy's.
   [`${BFF}/{dispatch,place,settle}.ts`, [`${BFF}/{proxy,explain}/*.ts`, CHAIN, KIT, OUTBOX]],
   // The same judgement without Node's HTTP server: it may use what the proxy and the first look do.
-  [`${BFF}/fast/*.ts`, [`${BFF}/proxy/*.ts`, `${BFF}/{config,place,settle}.ts`, CHAIN, KIT]],
+  [
+    `${BFF}/fast/*.ts`,
+    [`${BFF}/{proxy,upstreams}/*.ts`, `${BFF}/{config,place,settle}.ts`, CHAIN, KIT],
+  ],
   // Headers for other origins are the same for the BFF's own answers as for a backend's.
   [
     `${BFF}/routes/*.ts`,
@@ -46,7 +52,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [
     `${BFF}/proxy/*.ts`,
     [
-      `${BFF}/{login,session,tokens,explain}/*.ts`,
+      `${BFF}/{login,session,tokens,explain,upstreams}/*.ts`,
       `${BFF}/{problems,reach}.ts`,
       ...[CHAIN, CONTRACTS, KIT, OUTBOX],
     ],
@@ -56,10 +62,15 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [`${BFF}/session/*.ts`, [CONTRACTS, KIT]],
   // The rings of signing keys are sealed as sessions are.
   [`${BFF}/tokens/*.ts`, [`${BFF}/session/ticket.ts`, CHAIN, CONTRACTS, KIT, RESOURCE_SERVER]],
+  // Whom to ask, when, and how often; asking is the proxy's.
+  [`${BFF}/upstreams/*.ts`, [CHAIN]],
   // Spans are built from the record of a request, whose trace the proxy has begun.
   [`${BFF}/telemetry/*.ts`, [`${BFF}/proxy/trace-context.ts`, CHAIN, KIT]],
   [`${BFF}/explain/*.ts`, [CHAIN, CONTRACTS, KIT]],
-  [`${BFF}/{config-files,metrics,security-events,state-gauges,tally}.ts`, [CHAIN, CONTRACTS, KIT]],
+  [
+    `${BFF}/{config-files,metrics,security-events,state-gauges,tally,upstream-metrics}.ts`,
+    [CHAIN, CONTRACTS, KIT],
+  ],
   // Processes that look after each other know nothing of what they do.
   [`${BFF}/workers/*.ts`, [KIT]],
   [`${BFF}/event-outbox.ts`, [CHAIN, KIT, OUTBOX]],
@@ -180,6 +191,7 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
 
 /** Parts of those modules that touch nothing. */
 const HARMLESS: readonly [target: string, names: readonly string[]][] = [
+  ['node:http', ['STATUS_CODES']],
   ['node:net', ['BlockList', 'isIP', 'isIPv4', 'isIPv6']],
 ]
 

@@ -14,6 +14,7 @@ import { createMetrics } from './metrics.ts'
 import { Allowance } from './proxy/allowance.ts'
 import { Callers } from './proxy/callers.ts'
 import type { Exchange } from './proxy/exchange.ts'
+import { checkHealth } from './proxy/health-check.ts'
 import type { PipelineDeps } from './proxy/pipeline.ts'
 import { takeSignIn } from './proxy/rate.ts'
 import { RateLimits } from './proxy/rate-limits.ts'
@@ -44,6 +45,8 @@ import type { Idp } from './tokens/idp.ts'
 import { openKeyRings } from './tokens/key-rings.ts'
 import { Leases } from './tokens/lease.ts'
 import { Revocations } from './tokens/revocations.ts'
+import { Groups } from './upstreams/groups.ts'
+import { watchHealth } from './upstreams/health.ts'
 
 export interface BffDeps {
   config: () => BffConfig
@@ -79,11 +82,13 @@ export async function buildBff(
   deps: BffDeps,
 ): Promise<{ server: Server; registry: Registry; close: () => Promise<void> }> {
   const { clock, log, storeKeys } = deps
+  const groups = new Groups()
   const metrics = createMetrics(deps.config, deps.live, {
     openChannels: () => channels.count(),
     idpIsUp: () => idp().link.isUp,
     sessionBytes: () => sessions.cachedBytes,
     countSessions: () => deps.store.countSessions(),
+    groups,
   })
   const store = guardStore(deps.store, metrics.storeFailed)
   const keys = openKeyRings({
@@ -165,6 +170,11 @@ export async function buildBff(
   })
   const stopping = new AbortController()
   const upstreams = new Upstreams()
+  const health = watchHealth({
+    ...{ config: deps.config, groups },
+    check: (service, base, path, timeoutMs) =>
+      checkHealth(upstreams, base, reachTo(deps.config(), service), path, timeoutMs),
+  })
   const rateSharing = new RateSharing(store, storeKeys)
   const pipeline: PipelineDeps = {
     sessions,
@@ -177,6 +187,7 @@ export async function buildBff(
     ),
     proofs: new DpopProofs(keys.dpop, clock),
     upstreams,
+    groups,
     rates: new RateLimits(rateSharing.spent),
     callers: new Callers(),
     socketCallers: new Callers(MAX_SOCKETS),
@@ -271,6 +282,7 @@ export async function buildBff(
       await ahead.stop()
       await rateSharing.close()
       await leases.close()
+      health.stop()
       await upstreams.close()
       await outbox?.close()
       await telemetry.close()

@@ -1,6 +1,8 @@
 import type { Live } from '@audience-bridge/kit/live.ts'
 import { Gauge, type Registry } from 'prom-client'
 import type { BffConfig } from './config.ts'
+import { addUpstreamMetrics } from './upstream-metrics.ts'
+import type { Groups } from './upstreams/groups.ts'
 
 /** What is asked when the metrics are. */
 export interface ProcessState {
@@ -8,6 +10,7 @@ export interface ProcessState {
   idpIsUp: () => boolean
   sessionBytes: () => number
   countSessions: () => Promise<number>
+  groups: Groups
 }
 
 /** Gauges that are read when somebody asks for the metrics. */
@@ -40,6 +43,7 @@ export function addStateGauges(
     'What the sessions in memory need, by estimate; bounded by session.memory_mb.',
     state.sessionBytes,
   )
+  addUpstreamMetrics(registry, () => state.groups.of(config()))
   gauge(registry, 'bff_open_channels', 'WebSockets, and answers that last.', state.openChannels)
   gauge(
     registry,

@@ -9,7 +9,7 @@ import { startRawBackend } from './fast-world.ts'
 const CLOSING = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok'
 const question = (headMs: number): Question => ({
   ...{ method: 'GET', head: 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', body: undefined },
-  ...{ headMs, pauseMs: 0 },
+  ...{ connectMs: 5_000, headMs, pauseMs: 0 },
 })
 
 /** Notes how its question ended. */

@@ -86,7 +86,7 @@ test('an answer that came during a stall is read before deadlines are looked at'
       },
       {
         ...{ method: 'GET', head: 'GET / HTTP/1.1\r\nHost: x\r\n\r\n', body: undefined },
-        ...{ headMs: 300, pauseMs: 0 },
+        ...{ connectMs: 5_000, headMs: 300, pauseMs: 0 },
       },
     )
   })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { rateLimitSchema } from './bff-rates.ts'
+import { upstreamFaults, upstreamKeys } from './bff-upstreams.ts'
 import { httpUrl, notImplemented, notYet } from './schema.ts'
 import { tlsFaults, tlsKeys } from './service-tls.ts'
 
@@ -24,9 +25,10 @@ const serviceKeys = z.strictObject({
   /** How often it may be called (docs/admin/rate-limits.md); absent: as often as anybody likes. */
   rate_limit: rateLimitSchema.optional(),
   token_audience: notYet('services.<name>.token_audience'),
+  ...upstreamKeys,
   ...tlsKeys,
 })
-const serviceSchema = serviceKeys.superRefine(tlsFaults)
+const serviceSchema = serviceKeys.superRefine(tlsFaults).superRefine(upstreamFaults)
 
 export const routeSchema = z.strictObject({
   /** Name of the route in logs, events and faults; each once. */

@@ -95,7 +95,8 @@ export interface UpstreamSeen {
   /** Sent more than once: a first answer was 401. */
   attempts: number
   status?: number
-  failure?: 'refused' | 'timeout' | 'tls' | 'invalid'
+  /** `suspended`, `full`: it was not asked. */
+  failure?: 'refused' | 'timeout' | 'tls' | 'invalid' | 'suspended' | 'full'
   reason?: string
   /** Its `WWW-Authenticate`. */
   challenge?: string

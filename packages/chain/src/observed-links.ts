@@ -295,10 +295,9 @@ const judgeToken: JudgeObserved = (_config, { token, service }) => {
 
 const judgeUpstream: JudgeObserved = (config, { upstream, service }) => {
   if (upstream === undefined) return undefined
-  const at =
-    service === undefined ? undefined : config.placeOf('routes', ['services', service, 'base_url'])
-  const timeoutAt =
-    service === undefined ? undefined : config.placeOf('routes', ['services', service, 'timeout'])
+  const placeOf = (key: string) =>
+    service === undefined ? undefined : config.placeOf('routes', ['services', service, key])
+  const at = placeOf('base_url')
   const expected = `an answer from ${upstream.base_url}`
   switch (upstream.failure) {
     case undefined:
@@ -307,7 +306,7 @@ const judgeUpstream: JudgeObserved = (config, { upstream, service }) => {
       return broken('upstream', 'upstream_timeout', {
         found: `no answer in time: ${upstream.reason}`,
         expected: `${expected} within services.${service}.timeout`,
-        at: timeoutAt,
+        at: placeOf('timeout'),
         mend: `make the service faster, or raise services.${service}.timeout`,
       })
     case 'tls':
@@ -323,6 +322,20 @@ const judgeUpstream: JudgeObserved = (config, { upstream, service }) => {
         expected,
         at,
         mend: `check what listens at services.${service}.base_url`,
+      })
+    case 'suspended':
+      return broken('upstream', 'upstream_suspended', {
+        found: `not asked, after too many failures in a row: ${upstream.reason}`,
+        expected,
+        at: placeOf('circuit_breaker') ?? at,
+        mend: `mend what failed; services.${service}.circuit_breaker says after how many failures, and for how long`,
+      })
+    case 'full':
+      return broken('upstream', 'upstream_full', {
+        found: `not asked: ${upstream.reason}`,
+        expected: `a free slot of services.${service}.concurrency`,
+        at: placeOf('concurrency'),
+        mend: `make the service faster, or raise services.${service}.concurrency if it can do more at once`,
       })
     case 'refused':
       return broken('upstream', 'upstream_refused', {

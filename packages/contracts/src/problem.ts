@@ -27,6 +27,7 @@ export const PROBLEMS = {
   METHOD_NOT_ALLOWED: { status: 405, title: 'The method is not allowed here' },
   CONFLICT: { status: 409, title: 'The change conflicts with the current state' },
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large' },
+  HEAD_TOO_LARGE: { status: 431, title: 'The head of the request is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The media type is not supported' },
   RATE_LIMITED: { status: 429, title: 'Too many requests' },
   UPSTREAM_UNREACHABLE: { status: 502, title: 'The service cannot be reached' },
@@ -35,6 +36,7 @@ export const PROBLEMS = {
   IDP_UNAVAILABLE: { status: 503, title: 'The identity provider cannot be reached' },
   STORE_UNAVAILABLE: { status: 503, title: 'The store cannot be reached' },
   OVERLOADED: { status: 503, title: 'Too much work is queued' },
+  UPSTREAM_SUSPENDED: { status: 503, title: 'The service is left alone for a moment' },
   UPSTREAM_TIMEOUT: { status: 504, title: 'The service did not answer in time' },
   INTERNAL: { status: 500, title: 'Something went wrong here' },
 } as const satisfies Record<string, { status: number; title: string }>

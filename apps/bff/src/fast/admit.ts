@@ -2,16 +2,19 @@ import type { Socket } from 'node:net'
 import { correlationIdFrom } from '@audience-bridge/kit/correlation.ts'
 import type { BffConfig } from '../config.ts'
 import { findPlace } from '../place.ts'
+import { type AskDeps, groupOf } from '../proxy/ask.ts'
 import { type AuthorizeDeps, authorizeAtOnce, type Credentials } from '../proxy/authorize.ts'
+import { saysTooMuch } from '../proxy/body.ts'
 import type { Callers } from '../proxy/callers.ts'
 import { type AnswerSeen, newPassage, type Passage } from '../proxy/exchange.ts'
 import { destination, question } from '../proxy/forward.ts'
 import { takeRate } from '../proxy/rate.ts'
+import type { Turn } from '../upstreams/turn.ts'
 import type { Question } from './backend-connection.ts'
 import { fieldLines } from './field-lines.ts'
 import type { SimpleRequest } from './request-head.ts'
 
-export interface AdmitDeps extends AuthorizeDeps {
+export interface AdmitDeps extends AuthorizeDeps, AskDeps {
   callers: Callers
 }
 
@@ -20,6 +23,8 @@ export interface Admitted {
   passage: Passage & { res: Answer }
   credentials: Credentials
   base: URL
+  /** Where there was something to decide about the service's upstreams. */
+  turn: Turn | undefined
   question: Question
   /** To be called when the request is over. */
   leave: () => void
@@ -55,15 +60,25 @@ export function admit(
   passage.decisionMs = performance.now() - startedAt
   const to = destination(passage)
   if (to === undefined || to.base.protocol !== 'http:' || to.reach.http2) return undefined
-  const leave = deps.callers.enter(passage.session?.ticket.id ?? socket.remoteAddress ?? '')
-  if (leave === undefined) return undefined
+  if (saysTooMuch(passage)) return undefined
+  const leaveCaller = deps.callers.enter(passage.session?.ticket.id ?? socket.remoteAddress ?? '')
+  if (leaveCaller === undefined) return undefined
+  const group = groupOf(deps, passage)
+  const slots = group?.rules.slots && group.slots
+  const mustWait = slots?.tryTake() === false
+  const turn = mustWait ? undefined : group?.take(startedAt)
+  const leave = () => {
+    turn?.leave()
+    if (!mustWait) slots?.give()
+    leaveCaller()
+  }
   // Last: the HTTP server counts what is declined here.
-  if (!takeRate(deps, passage)) {
+  if (mustWait || (group !== undefined && turn === undefined) || !takeRate(deps, passage)) {
     leave()
     return undefined
   }
-  const { base } = to
-  const { path, own, headTimeoutMs, pauseTimeoutMs } = question(
+  const base = turn?.endpoint.base ?? to.base
+  const { path, own, connectTimeoutMs, headTimeoutMs, pauseTimeoutMs } = question(
     passage,
     to,
     credentials,
@@ -77,10 +92,12 @@ export function admit(
     passage,
     credentials,
     base,
+    turn,
     question: {
       method,
       head: `${head}\r\n`,
       body,
+      connectMs: connectTimeoutMs,
       headMs: headTimeoutMs,
       pauseMs: pauseTimeoutMs,
     },

@@ -23,13 +23,13 @@ export interface Question {
   method: string
   head: string
   body: Buffer | undefined
-  /** Until the head of the answer must be here, in milliseconds. */
+  /** Until the connection must be there, and the head of the answer here, in milliseconds. */
+  connectMs: number
   headMs: number
   /** Longest pause within the answer; 0: none. */
   pauseMs: number
 }
 
-const CONNECT_MS = 5_000
 const READ_BYTES = 65_536
 /** How long a connection may lie idle; less where the backend says so, and not to its last second. */
 const IDLE_MS = 30_000
@@ -86,7 +86,7 @@ export class BackendConnection {
     })
     this.#socket.once('close', () => {
       this.#over(this, false)
-      this.#fail({ kind: 'unreachable', reason: this.#cause })
+      this.#fail({ kind: 'unreachable', reason: this.#cause, unsent: this.#connecting })
     })
   }
 
@@ -103,8 +103,8 @@ export class BackendConnection {
       head: (answer) => this.#begun(answer),
       data: (bytes, from, to) => this.#caller?.data(bytes, from, to),
     })
-    const { head, body, headMs } = question
-    this.#deadline = this.#clock.after(this.#connecting ? Math.min(headMs, CONNECT_MS) : headMs)
+    const { head, body, connectMs, headMs } = question
+    this.#deadline = this.#clock.after(this.#connecting ? Math.min(headMs, connectMs) : headMs)
     if (body === undefined) {
       this.#socket.write(head, 'latin1')
       return
@@ -136,8 +136,10 @@ export class BackendConnection {
   /** What the clock finds: too late, or idle for too long. */
   look(now: number): void {
     if (now < this.#deadline) return
-    const connecting = this.#connecting && (this.#question?.headMs ?? 0) >= CONNECT_MS
-    if (connecting) this.#fail({ kind: 'unreachable', reason: 'no connection in time' })
+    const { connectMs, headMs } = this.#question ?? { connectMs: 0, headMs: 0 }
+    const connecting = this.#connecting && headMs >= connectMs
+    if (connecting)
+      this.#fail({ kind: 'unreachable', reason: 'no connection in time', unsent: true })
     else this.#fail({ kind: 'timeout', reason: 'no answer in time' })
     this.#socket.destroy()
   }

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import type { BffConfig } from '../config.ts'
+import { noteAnswer } from '../proxy/ask.ts'
 import type { Begun } from '../proxy/exchange.ts'
-import { noteAnswer } from '../proxy/forward.ts'
 import { lowerName } from '../proxy/header-names.ts'
 import { lastWithSession, MOMENT_MS } from '../proxy/lasting.ts'
 import { answerHeaders } from '../proxy/reply.ts'
@@ -197,8 +197,9 @@ export class ClientConnection implements Caller {
   head(head: ResponseHead): void {
     const admitted = this.#admitted
     if (admitted === undefined) return
-    const { passage, credentials, base } = admitted
+    const { passage, credentials, base, turn } = admitted
     const { status, headers } = head
+    turn?.heard(status)
     if (status === 401 && credentials.token !== undefined) {
       this.#backend?.drop()
       return this.#leaveTo({ kind: 'response', status, headers, body: Readable.from([]) })
@@ -274,7 +275,7 @@ export class ClientConnection implements Caller {
     const admitted = this.#admitted
     this.#backend = undefined
     if (admitted === undefined) return
-    const { passage, base, question } = admitted
+    const { passage, base, question, turn } = admitted
     if (passage.res.headersSent) {
       // Cut short, and to be seen as cut short.
       this.#socket.destroy()
@@ -289,6 +290,7 @@ export class ClientConnection implements Caller {
       this.#backend = this.#deps.pool.ask(base, this, question, true)
       return
     }
+    turn?.failed(`${failure.kind}: ${failure.reason}`)
     this.#leaveTo(failure)
   }
 
@@ -297,7 +299,7 @@ export class ClientConnection implements Caller {
     const admitted = this.#admitted
     const request = this.#request
     if (admitted === undefined || request === undefined) return
-    const { credentials } = admitted
+    const { credentials, base } = admitted
     // Gone meanwhile: there is nobody to tell, and nothing more to be read.
     if (!this.#socket.readable || !this.#socket.writable) {
       this.#socket.destroy()
@@ -310,7 +312,7 @@ export class ClientConnection implements Caller {
     this.#out = ''
     const bytes = this.#bytes === undefined ? request : Buffer.concat([request, this.#bytes])
     this.#handOver(bytes, {
-      ...{ correlationId, startedAt, credentials, trace, sessionEnded, answer },
+      ...{ correlationId, startedAt, credentials, trace, sessionEnded, answer, base },
     })
   }
 

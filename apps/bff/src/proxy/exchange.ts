@@ -90,6 +90,8 @@ export interface Exchange extends Passage {
   readonly upgrade: Socket | undefined
   /** What a backend has answered on the fast path, where that was not the end of it. */
   readonly begun: Begun | undefined
+  /** Something of its body has been read: it cannot be sent once more. */
+  bodyTaken: boolean
 }
 
 export type HowItCame = { [key in 'upgrade' | 'begun']?: Exchange[key] }
@@ -104,6 +106,8 @@ export interface Begun {
   trace: TraceContext | undefined
   sessionEnded: string | undefined
   answer: UpstreamAnswer
+  /** Whose answer it is. */
+  base: URL
 }
 
 export function newExchange(
@@ -120,7 +124,7 @@ export function newExchange(
     traceKnown: begun !== undefined,
     sessionEnded: begun?.sessionEnded,
   }
-  return { ...passage, ...known, req, res, upgrade, begun }
+  return { ...passage, ...known, req, res, upgrade, begun, bodyTaken: false }
 }
 
 export function newPassage<Res extends AnswerSeen>(

@@ -1,16 +1,16 @@
 import { type Reach, reachTo } from '../reach.ts'
 import type { DpopProofs } from '../tokens/dpop.ts'
+import { type AskDeps, ask, groupOf, noteAnswer } from './ask.ts'
 import type { Credentials } from './authorize.ts'
+import { bodyFor, hasBody } from './body.ts'
 import type { Exchange, Passage } from './exchange.ts'
 import { handshake, type Switched } from './handshake.ts'
-import { REQUIRED_SCOPE_HEADER } from './header-names.ts'
 import { headerOf, ownHeaders, type Passing, passOn } from './headers.ts'
 import { upstreamTarget } from './location.ts'
-import { scopeChallenge } from './rejection.ts'
 import { traceOf } from './trace-context.ts'
-import type { AnswerHead, UpstreamAnswer, UpstreamRequest, Upstreams } from './upstream.ts'
+import type { UpstreamAnswer, UpstreamRequest, Upstreams } from './upstream.ts'
 
-export interface ForwardDeps {
+export interface ForwardDeps extends AskDeps {
   upstreams: Upstreams
   proofs: DpopProofs
 }
@@ -28,10 +28,10 @@ export async function forward(
     return { kind: 'unreachable', reason: `services.${service}.base_url is missing` }
   }
   const { token } = credentials
-  const { base } = to
+  const repeats = groupOf(deps, exchange)?.rules.retries !== undefined
   const length = exchange.req.headers['content-length']
   const bound = token?.jkt === undefined ? undefined : { token: token.token, jkt: token.jkt }
-  const sendOnce = async (nonce: string | undefined) => {
+  const sendOnce = async (base: URL, nonce: string | undefined) => {
     const url = new URL(to.path, base.origin)
     const dpop = bound && (await deps.proofs.prove(bound, exchange.method, url, nonce))
     const passing = passOn(exchange.req.rawHeaders)
@@ -41,28 +41,28 @@ export async function forward(
     const outgoing = {
       ...asked,
       headers,
-      body: hasBody(exchange) ? exchange.req : undefined,
+      body: bodyFor(exchange, repeats),
       signal,
     }
-    const begun = exchange.upstream === undefined ? exchange.begun?.answer : undefined
-    const answer =
-      begun ??
-      (await (exchange.upgrade === undefined
-        ? deps.upstreams.send(base.origin, outgoing)
-        : handshake(base, outgoing)))
+    const answer = await (exchange.upgrade === undefined
+      ? deps.upstreams.send(base.origin, outgoing)
+      : handshake(base, outgoing))
     noteAnswer(exchange, base, answer)
     const given =
       bound && answer.kind === 'response' ? headerOf(answer.headers, 'dpop-nonce') : undefined
     if (given !== undefined) deps.proofs.hear(base.origin, given)
     return { answer, given }
   }
-  const used = bound && deps.proofs.nonceOf(base.origin)
-  const { answer, given } = await sendOnce(used)
-  const again = given !== undefined && given !== used && asksForNonce(answer) && !hasBody(exchange)
-  if (!again) return answer
-  // Whatever comes of it, this answer is not forwarded: its connection is wanted back.
-  if (answer.kind === 'response') answer.body.on('error', () => {}).resume()
-  return (await sendOnce(given)).answer
+  return ask(deps, exchange, to.base, async (base) => {
+    const used = bound && deps.proofs.nonceOf(base.origin)
+    const { answer, given } = await sendOnce(base, used)
+    const again =
+      given !== undefined && given !== used && asksForNonce(answer) && !hasBody(exchange)
+    if (!again) return answer
+    // Whatever comes of it, this answer is not forwarded: its connection is wanted back.
+    if (answer.kind === 'response') answer.body.on('error', () => {}).resume()
+    return (await sendOnce(base, given)).answer
+  })
 }
 
 /** RFC 9449 §9: the token is good, the proof lacks the backend's nonce of now. */
@@ -73,10 +73,12 @@ function asksForNonce(answer: UpstreamAnswer | Switched): boolean {
 }
 
 interface Destination {
+  /** Of its first upstream; the path is the same at all of them. */
   base: URL
   path: string
-  timeoutMs: number
-  streaming: boolean
+  connectTimeoutMs: number
+  headTimeoutMs: number
+  pauseTimeoutMs: number
   reach: Reach
 }
 
@@ -86,9 +88,16 @@ export function destination({ route, config, captures, query }: Passage): Destin
   const base = config.bases.get(service)
   if (route === undefined || base === undefined) return undefined
   const path = upstreamTarget(base, route, captures, query)
-  const timeoutMs = (config.bridge.routes.services[service]?.timeout ?? 30) * 1000
-  const reach = reachTo(config, service)
-  return { base, path, timeoutMs, streaming: route.route.streaming, reach }
+  const settings = config.bridge.routes.services[service]
+  const headTimeoutMs = (settings?.timeout ?? 30) * 1000
+  const idleSeconds = settings?.idle_timeout
+  const defaultPauseMs = route.route.streaming ? 0 : headTimeoutMs
+  return {
+    ...{ base, path, headTimeoutMs },
+    connectTimeoutMs: (settings?.connect_timeout ?? 5) * 1000,
+    pauseTimeoutMs: idleSeconds === undefined ? defaultPauseMs : idleSeconds * 1000,
+    reach: reachTo(config, service),
+  }
 }
 
 /** What a backend is asked, but for the browser's fields that pass and how the body is framed. */
@@ -99,7 +108,7 @@ interface Question extends Omit<UpstreamRequest, 'headers' | 'body' | 'signal'> 
 
 export function question(
   passage: Passage,
-  { path, timeoutMs, streaming, reach }: Destination,
+  { path, connectTimeoutMs, headTimeoutMs, pauseTimeoutMs, reach }: Destination,
   { authorization, userAssertion }: Credentials,
   passing: Passing,
   dpop?: string,
@@ -124,8 +133,7 @@ export function question(
     method: passage.method,
     path,
     own,
-    headTimeoutMs: timeoutMs,
-    pauseTimeoutMs: streaming ? 0 : timeoutMs,
+    ...{ connectTimeoutMs, headTimeoutMs, pauseTimeoutMs },
     reach,
   }
 }
@@ -135,44 +143,4 @@ function hostOf({ req, config, frontend }: Passage): string {
   const { host } = req.headers
   const hosts = config.bridge.settings.auth.allowed_redirect_hosts
   return host !== undefined && hosts.includes(host) ? host : frontend.publicUrl.host
-}
-
-/** RFC 9112 §6.3: a request has a body exactly when its head frames one. */
-export function hasBody({ req }: Passage): boolean {
-  const length = req.headers['content-length']
-  return req.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
-}
-
-const FAILURES = {
-  unreachable: 'refused',
-  timeout: 'timeout',
-  tls: 'tls',
-  invalid: 'invalid',
-} as const
-
-/** Notes what came of asking a backend, for explanations and events. */
-export function noteAnswer(
-  passage: Passage,
-  base: URL,
-  answer: AnswerHead | Switched | Exclude<UpstreamAnswer, { kind: 'response' }>,
-): void {
-  if (answer.kind === 'aborted') return
-  passage.upstreamMs = performance.now() - passage.startedAt - passage.decisionMs
-  passage.upstream = {
-    base_url: base.href,
-    attempts: (passage.upstream?.attempts ?? 0) + 1,
-    ...(answer.kind === 'response' || answer.kind === 'switched'
-      ? {
-          status: answer.status,
-          ...requiredScope(answer.headers),
-          ...(answer.status === 403 ? scopeChallenge(answer) : {}),
-        }
-      : { failure: FAILURES[answer.kind], reason: answer.reason }),
-  }
-}
-
-/** What the backend says this call needed (packages/resource-server); stripped from the answer. */
-function requiredScope(raw: readonly string[]): { required_scope?: string } {
-  const scope = headerOf(raw, REQUIRED_SCOPE_HEADER)
-  return scope === undefined ? {} : { required_scope: scope.slice(0, 256) }
 }

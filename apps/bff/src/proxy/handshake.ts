@@ -3,13 +3,7 @@ import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import type { Socket } from 'node:net'
 import { urlToHttpOptions } from 'node:url'
-import {
-  CONNECT_TIMEOUT_MS,
-  failureFrom,
-  LATE,
-  type UpstreamAnswer,
-  type UpstreamRequest,
-} from './upstream.ts'
+import { failureFrom, LATE, type UpstreamAnswer, type UpstreamRequest } from './upstream.ts'
 
 /** The backend took the WebSocket: its connection speaks frames from now on. */
 export interface Switched {
@@ -48,7 +42,7 @@ export function handshake(base: URL, request: UpstreamRequest): Promise<Upstream
   const late = setTimeout(() => outgoing.destroy(LATE), request.headTimeoutMs)
   const unconnected = setTimeout(
     () => outgoing.destroy(new Error('no connection in time')),
-    CONNECT_TIMEOUT_MS,
+    request.connectTimeoutMs,
   )
   outgoing.once('socket', (socket) => socket.once(connected, () => clearTimeout(unconnected)))
   // For good: also an answer that is being read may break.

@@ -4,11 +4,21 @@ import { type CompiledRoute, upstreamPath } from '@audience-bridge/chain/route-t
  * Gives a backend's `Location` the address under which the browser knows the place. Addresses
  * elsewhere pass as they are; a place of the backend that no address of ours leads to loses its
  * internal origin at least.
+ *
+ * @param others further addresses of the same backend.
  */
-export function rewriteLocation(value: string, baseUrl: string, route: CompiledRoute): string {
+export function rewriteLocation(
+  value: string,
+  baseUrl: string,
+  route: CompiledRoute,
+  others: readonly string[] = [],
+): string {
   const base = new URL(baseUrl)
   const url = URL.parse(value, base)
-  if (url === null || url.origin !== base.origin) return value
+  if (url === null) return value
+  const { origin } = url
+  const ours = origin === base.origin || others.some((other) => new URL(other).origin === origin)
+  if (!ours) return value
   if (!value.startsWith('/') && !URL.canParse(value)) return value
   const rest = url.search + url.hash
   const path = publicPath(url.pathname, base, route) ?? url.pathname

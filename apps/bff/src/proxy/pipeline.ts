@@ -1,8 +1,10 @@
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
+import { type ProblemMore, retryAfter } from '../problems.ts'
 import { reachTo } from '../reach.ts'
 import type { Channels } from '../session/channels.ts'
 import { StoreUnavailable } from '../session/store-guard.ts'
+import { takeSlot } from './ask.ts'
 import {
   type AuthorizeDeps,
   type Authorized,
@@ -13,9 +15,10 @@ import {
   refuse,
   SESSION_ENDED,
 } from './authorize.ts'
+import { hasBody, maxBodyBytes, saysTooMuch } from './body.ts'
 import type { Callers } from './callers.ts'
 import type { Exchange } from './exchange.ts'
-import { type ForwardDeps, forward, hasBody } from './forward.ts'
+import { type ForwardDeps, forward } from './forward.ts'
 import type { Switched } from './handshake.ts'
 import { endWithSession } from './lasting.ts'
 import { rejectionBy } from './rejection.ts'
@@ -45,6 +48,7 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
   }
   // Who left meanwhile tells nobody again: what is taken from here on would never be given back.
   if (res.destroyed || res.closed) return
+  if (saysTooMuch(exchange)) return sendTooLarge(exchange)
   const caller = exchange.session?.ticket.id ?? exchange.req.socket.remoteAddress ?? ''
   const leave = (upgrade === undefined ? deps.callers : deps.socketCallers).enter(caller)
   if (leave === undefined) {
@@ -52,9 +56,7 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
       exchange,
       'OVERLOADED',
       'too many of your requests are under way; let some end',
-      {
-        headers: { 'Retry-After': '1' },
-      },
+      { headers: retryAfter({ retryAfterSeconds: 1 }) },
     )
   }
   const abort = new AbortController()
@@ -65,6 +67,15 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
     over?.()
     if (!res.writableFinished) abort.abort()
   })
+  if ((await takeSlot(deps, exchange, abort.signal)) === 'none') {
+    if (abort.signal.aborted) return finish(deps, exchange, { kind: 'aborted' })
+    const service = exchange.route?.route.target_service ?? ''
+    const detail = `${service} has as many requests under way as it may have; try again`
+    return sendProblem(exchange, 'OVERLOADED', detail, {
+      service,
+      headers: retryAfter({ retryAfterSeconds: 1 }),
+    })
+  }
   const credentials = exchange.begun?.credentials ?? authorized.credentials
   const answer = await forward(deps, exchange, credentials, abort.signal)
   if (answer.kind === 'response' && answer.status === 401 && credentials.token !== undefined) {
@@ -161,12 +172,12 @@ async function tokenRejected(
 
 function finish(deps: PipelineDeps, exchange: Exchange, answer: UpstreamAnswer | Switched): void {
   const service = exchange.route?.route.target_service ?? ''
-  const fail = (code: ProblemCode, detail: string, reason: string) => {
+  const fail = (code: ProblemCode, detail: string, reason: string, more: ProblemMore = {}) => {
     deps.log.warn(
       { correlation_id: exchange.correlationId, service, reason },
       `${code} service=${service}`,
     )
-    sendProblem(exchange, code, detail, { service })
+    sendProblem(exchange, code, detail, { service, ...more })
   }
   switch (answer.kind) {
     case 'response':
@@ -180,6 +191,15 @@ function finish(deps: PipelineDeps, exchange: Exchange, answer: UpstreamAnswer |
       }
       exchange.res.destroy()
       return
+    case 'too_large':
+      return sendTooLarge(exchange)
+    case 'suspended':
+      return fail(
+        'UPSTREAM_SUSPENDED',
+        `${service} has failed too often just now and is left alone for a moment`,
+        answer.reason,
+        { headers: retryAfter({ retryAfterSeconds: answer.retrySeconds }) },
+      )
     case 'timeout':
       return fail('UPSTREAM_TIMEOUT', `${service} did not answer in time`, answer.reason)
     case 'invalid':
@@ -188,6 +208,22 @@ function finish(deps: PipelineDeps, exchange: Exchange, answer: UpstreamAnswer |
     case 'unreachable':
       return fail('UPSTREAM_UNREACHABLE', `${service} cannot be reached`, answer.reason)
   }
+}
+
+/** How long the rest of a body that nobody wants is read, so that its sender comes to read the answer. */
+const LINGER_MS = 5_000
+
+function sendTooLarge(exchange: Exchange): void {
+  const { req } = exchange
+  const service = exchange.route?.route.target_service ?? ''
+  const detail = `${service} takes bodies of at most ${maxBodyBytes(exchange)} bytes`
+  sendProblem(exchange, 'BODY_TOO_LARGE', detail, { service })
+  if (req.complete) return
+  req.resume()
+  // The attack: a body without end, which would be read for nobody as long as it comes.
+  const late = setTimeout(() => req.socket.destroy(), LINGER_MS)
+  late.unref()
+  req.once('close', () => clearTimeout(late))
 }
 
 /** The failure log of the brief, with its exact fragment. */

@@ -68,6 +68,7 @@ export async function readMetadata(
     path: WELL_KNOWN,
     headers: ['Accept', 'application/json'],
     body: undefined,
+    connectTimeoutMs: METADATA_TIMEOUT_MS,
     headTimeoutMs: METADATA_TIMEOUT_MS,
     pauseTimeoutMs: METADATA_TIMEOUT_MS,
     signal: AbortSignal.timeout(METADATA_TIMEOUT_MS),

@@ -21,7 +21,12 @@ export function answerHeaders(exchange: Passage, answer: AnswerHead): string[] {
     location: (value) =>
       base === undefined || route === undefined
         ? undefined
-        : rewriteLocation(value, base.href, route),
+        : rewriteLocation(
+            value,
+            base.href,
+            route,
+            config.bridge.routes.services[route.route.target_service]?.upstreams,
+          ),
     private: exchange.session !== undefined,
     pages: route?.route.serves_pages === true,
   })

@@ -9,6 +9,8 @@ export interface UpstreamRequest {
   /** Raw list, names and values in turn. */
   headers: string[]
   body: Readable | undefined
+  /** Until the connection must be there, in milliseconds. */
+  connectTimeoutMs: number
   /** Until the head of the answer must be here, in milliseconds. */
   headTimeoutMs: number
   /** Longest pause within the answer, in milliseconds; 0: none. */
@@ -30,22 +32,31 @@ export interface UpstreamResponse extends AnswerHead {
 
 export type UpstreamAnswer =
   | UpstreamResponse
-  | { kind: 'unreachable'; reason: string }
+  /** @param unsent nothing of the request can have arrived. */
+  | { kind: 'unreachable'; reason: string; unsent?: boolean }
   | { kind: 'timeout'; reason: string }
   /** No handshake: its certificate is not one that we trust for that host. */
   | { kind: 'tls'; reason: string }
   | { kind: 'invalid'; reason: string }
   /** The browser went away. */
   | { kind: 'aborted' }
+  /** Its body is larger than the service takes. */
+  | { kind: 'too_large' }
+  /** Nobody was asked: all upstreams are left alone for a while. */
+  | { kind: 'suspended'; reason: string; retrySeconds: number }
 
-export const CONNECT_TIMEOUT_MS = 5_000
 /** undici counts in whole seconds; shorter limits have a timer of their own. */
 const COARSE_MS = 5_000
 export const LATE = new Error('no response head in time')
 /** Requests on one HTTP/2 connection; for more there are more connections. */
 const STREAMS = 100
+/** Ends a body that has become larger than its service takes. */
+export const TOO_LARGE = new Error('the body is too large')
 /** What may be sent again when nothing was answered (RFC 9110 §9.2.2). */
 export const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+/** No connection was made; ECONNRESET and its like may come at any time. */
+const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'])
 
 /** Node's and OpenSSL's codes of a certificate or handshake that failed. */
 const TLS_FAILURE =
@@ -82,8 +93,8 @@ export class Upstreams {
     await Promise.all([...this.#pools.values()].map((pool) => pool.close()))
   }
 
-  #pool(origin: string, reach: Reach): Pool {
-    const key = `${origin} ${reach.id}`
+  #pool(origin: string, { reach, connectTimeoutMs }: UpstreamRequest): Pool {
+    const key = `${origin} ${connectTimeoutMs} ${reach.id}`
     let pool = this.#pools.get(key)
     if (pool === undefined) {
       this.#forgetUnused()
@@ -91,7 +102,9 @@ export class Upstreams {
         // No limit: behind one, the slow uploads of a few would make everybody wait (see callers.ts).
         connections: null,
         keepAliveTimeout: 30_000,
-        ...(reach.http2 ? overHttp2(origin, reach) : overHttp1(reach)),
+        ...(reach.http2
+          ? overHttp2(origin, reach, connectTimeoutMs)
+          : overHttp1(reach, connectTimeoutMs)),
       })
       this.#pools.set(key, pool)
     }
@@ -116,7 +129,7 @@ export class Upstreams {
     const late = coarse ? undefined : new AbortController()
     const timer = late && setTimeout(() => late.abort(LATE), request.headTimeoutMs)
     try {
-      const { statusCode, headers, body } = await this.#pool(origin, request.reach).request({
+      const { statusCode, headers, body } = await this.#pool(origin, request).request({
         method: request.method,
         path: request.path,
         headers: request.headers,
@@ -135,16 +148,20 @@ export class Upstreams {
   }
 }
 
-const overHttp1 = ({ tls }: Reach): Pool.Options => ({
-  connect: { timeout: CONNECT_TIMEOUT_MS, ...tls },
+const overHttp1 = ({ tls }: Reach, timeout: number): Pool.Options => ({
+  connect: { timeout, ...tls },
   allowH2: false,
   pipelining: 1,
 })
 
 /** HTTP/2 and nothing else: agreed by ALPN, or, where nothing can be agreed, known before. */
-function overHttp2(origin: string, { tls }: Reach): Pool.Options & { useH2c: boolean } {
+function overHttp2(
+  origin: string,
+  { tls }: Reach,
+  timeout: number,
+): Pool.Options & { useH2c: boolean } {
   const useH2c = origin.startsWith('http:')
-  const options = { timeout: CONNECT_TIMEOUT_MS, ...tls, allowH2: true, preferH2: true, useH2c }
+  const options = { timeout, ...tls, allowH2: true, preferH2: true, useH2c }
   const dial = buildConnector(options)
   return {
     connect: (place, done) =>
@@ -167,6 +184,7 @@ export function failureFrom(
   cause: unknown,
   signal: AbortSignal,
 ): UpstreamAnswer & { idle?: boolean } {
+  if (cause === TOO_LARGE) return { kind: 'too_large' }
   if (signal.aborted) return { kind: 'aborted' }
   const reason = cause instanceof Error ? cause.message : 'unknown failure'
   if (cause === LATE || cause instanceof errors.HeadersTimeoutError)
@@ -185,5 +203,6 @@ export function failureFrom(
     kind: 'unreachable',
     reason: typeof code === 'string' ? `${code}: ${reason}` : reason,
     idle,
+    unsent: typeof code === 'string' && UNSENT.has(code),
   }
 }

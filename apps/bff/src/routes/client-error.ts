@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { answerProblem } from '../problems.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: 'the head of the request is too large',
   ERR_HTTP_REQUEST_TIMEOUT: 'the request did not arrive in time',
 }
 
@@ -14,15 +14,19 @@ export function refuseMalformed(cause: NodeJS.ErrnoException, socket: Socket): v
     socket.destroy()
     return
   }
-  const { status, headers, body } = answerProblem(
-    'BAD_REQUEST',
-    REASONS[cause.code ?? ''] ?? 'this is no valid HTTP request',
-    randomUUID(),
-  )
+  const id = randomUUID()
+  const { status, headers, body } =
+    cause.code === 'HPE_HEADER_OVERFLOW'
+      ? answerProblem('HEAD_TOO_LARGE', 'the head of a request may have 16 KiB', id)
+      : answerProblem(
+          'BAD_REQUEST',
+          REASONS[cause.code ?? ''] ?? 'this is no valid HTTP request',
+          id,
+        )
   const lines = Object.entries({
     ...headers,
     'Content-Length': Buffer.byteLength(body),
     Connection: 'close',
   }).map(([name, value]) => `${name}: ${value}`)
-  socket.end([`HTTP/1.1 ${status} Bad Request`, ...lines, '', body].join('\r\n'))
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))
 }
