@@ -1,3 +1,4 @@
+import type { UpstreamSeen } from '@audience-bridge/chain/observation.ts'
 import type { Live } from '@audience-bridge/kit/live.ts'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { BffConfig } from './config.ts'
@@ -38,6 +39,19 @@ const REQUEST_SECONDS = [
 /** People type a password, or look for their telephone. */
 const FLOW_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600]
 const MINT_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+
+/** What backends may say of a token: ours (packages/resource-server), and RFC 6750 and 9449. */
+const REJECTIONS = new Set([
+  ...['audience', 'issuer', 'key_unknown', 'signature', 'expired', 'not_yet_valid', 'type'],
+  ...['proof', 'malformed', 'invalid_request', 'invalid_token', 'insufficient_scope'],
+  ...['invalid_dpop_proof', 'use_dpop_nonce'],
+])
+
+/** One of a few, whatever a backend writes into its challenge. */
+function rejectedFor({ challenge_reason: reason, challenge_error: error }: UpstreamSeen): string {
+  const said = reason !== undefined && REJECTIONS.has(reason) ? reason : error
+  return said === undefined ? 'none' : REJECTIONS.has(said) ? said : 'other'
+}
 
 /** Methods that are counted by name; an attacker's inventions share one label. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
@@ -164,8 +178,8 @@ export function createMetrics(
   })
   const rejections = new Counter({
     name: 'bff_upstream_401_total',
-    help: 'Answers of 401 to a token of ours.',
-    labelNames: ['service', 'code'],
+    help: 'Answers of 401 to a token of ours that a new one did not mend, by what the backend said.',
+    labelNames: ['service', 'code', 'reason'],
     registers,
   })
   const csrf = new Counter({
@@ -246,8 +260,8 @@ export function createMetrics(
         excesses.inc({ service, per: exchange.rate?.per ?? '' })
       }
       if (exchange.csrfFault !== undefined) csrf.inc()
-      if (exchange.problem === 'AUDIENCE_MISMATCH' || exchange.problem === 'TOKEN_REJECTED') {
-        rejections.inc({ service, code: exchange.problem })
+      if (exchange.upstream?.status === 401) {
+        rejections.inc({ service, code: exchange.problem, reason: rejectedFor(exchange.upstream) })
       }
     },
     minted(service, grantType, outcome, elapsedMs) {

@@ -70,7 +70,7 @@ test('the metrics tell how it goes, by service and audience', async (t) => {
   assert.ok(Math.abs(used - performance.timeOrigin / 1000 - performance.now() / 1000) < 60)
 })
 
-test('a renewal of the login is counted, and what the store does not answer', async (t) => {
+test('a renewal of the login is counted, and why a backend refused a token', async (t) => {
   const time = freezeTime(t)
   const echo = await startEcho(t)
   const gateway = await startGateway(t, {
@@ -85,7 +85,27 @@ test('a renewal of the login is counted, and what the store does not answer', as
   const who = await gateway.signedIn()
   time.pass(7_000)
   assert.equal((await who.fetch('/api/v1/analytics/x')).status, 200)
+  const challenges = [
+    'Bearer error="invalid_token", reason="audience"',
+    'Bearer error="invalid_token"',
+    // The attack: a backend that makes up a series with each answer.
+    `Bearer error="${Math.random()}", reason="${Math.random()}"`,
+    undefined,
+  ]
+  for (const challenge of challenges) {
+    echo.respond = (_arrival, res) => {
+      res.writeHead(401, challenge === undefined ? {} : { 'www-authenticate': challenge }).end()
+    }
+    assert.equal((await who.fetch('/api/v1/analytics/x')).status, 401)
+  }
   const headers = { authorization: `Bearer ${gateway.adminToken}` }
   const text = await (await fetch(`${gateway.bff}/metrics`, { headers })).text()
   assert.match(text, /^bff_token_refresh_total\{status="success"\} 1$/m)
+  const refused = text.match(/^bff_upstream_401_total\{.*\} \d+$/gm)?.map((line) => line.slice(23))
+  assert.deepEqual(
+    refused,
+    ['audience', 'invalid_token', 'other', 'none'].map(
+      (reason) => `service="analytics_service",code="TOKEN_REJECTED",reason="${reason}"} 1`,
+    ),
+  )
 })
