@@ -54,6 +54,17 @@ export function dispatch(
   if (place.kind !== 'refused' && namedTwice(req.rawHeaders, 'host')) {
     return sendProblem(exchange, 'BAD_REQUEST', 'the Host header came more than once')
   }
+  const { expect } = req.headers
+  if (expect !== undefined && req.httpVersion !== '1.0') {
+    if (expect.toLowerCase() !== '100-continue') {
+      return sendProblem(
+        exchange,
+        'EXPECTATION_FAILED',
+        'only "Expect: 100-continue" is understood',
+      )
+    }
+    exchange.goOn = continuation(res)
+  }
   switch (place.kind) {
     case 'refused':
       return sendProblem(exchange, place.code, place.detail, place.more)
@@ -68,11 +79,26 @@ export function dispatch(
   }
 }
 
+/**
+ * RFC 9110 §10.1.1: the client sends its body once it is asked to. An answer without that ends the
+ * connection: whether what comes then is the body or the next request, only the client knows.
+ */
+function continuation(res: ServerResponse): () => void {
+  const { shouldKeepAlive } = res
+  res.shouldKeepAlive = false
+  return () => {
+    res.shouldKeepAlive = shouldKeepAlive
+    res.writeContinue()
+  }
+}
+
 function own(deps: DispatchDeps, exchange: Exchange): void {
   const { req, res, upgrade } = exchange
   const fault = upgrade && upgradeFault(exchange)
-  if (fault === undefined) deps.own(req, res)
-  else sendProblem(exchange, fault.code, fault.detail, fault.more)
+  if (fault === undefined) {
+    exchange.goOn?.()
+    deps.own(req, res)
+  } else sendProblem(exchange, fault.code, fault.detail, fault.more)
 }
 
 function finished({ log }: DispatchDeps, exchange: Exchange, work: Promise<void>): void {

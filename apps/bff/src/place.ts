@@ -3,6 +3,7 @@ import { RESERVED_PREFIXES } from '@audience-bridge/chain/route-path.ts'
 import { type Refusal, refuse } from './proxy/authorize.ts'
 import { isPreflight } from './proxy/cors.ts'
 import type { Passage } from './proxy/exchange.ts'
+import { wasHere } from './proxy/hops.ts'
 import { matchRoute } from './proxy/match.ts'
 import { isForeign, isOfOtherSite } from './proxy/origin.ts'
 
@@ -22,6 +23,12 @@ export function findPlace(passage: Passage): Place {
   passage.query = query
   // Whoever reads the path after us reads what we read: `/%61dmin` is `/admin` to every rule.
   req.url = path + query
+  if (wasHere(req.headers.via, passage.config.bridge.settings.server.via)) {
+    return refuse(
+      'BAD_REQUEST',
+      'this request has passed this gateway already (Via): the base_url of a service leads back to it',
+    )
+  }
   const alive = path === '/health' || path.startsWith('/health/')
   if (!passage.hostKnown && !alive) {
     return refuse('HOST_UNKNOWN', 'no frontend has the host that was called')

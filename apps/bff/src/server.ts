@@ -249,6 +249,10 @@ export async function buildBff(
         { config, log, channels, admit: pipeline, settle: settling },
         (req, res, begun) => dispatch(dispatching, req, res, { begun }),
       )
+      // Left to Node, a client would be asked for its body before anybody knows who it is.
+      for (const event of ['checkContinue', 'checkExpectation'] as const) {
+        server.on(event, (req, res) => dispatch(dispatching, req, res))
+      }
       return server.on('upgrade', (req, socket: Socket, early) => {
         // No longer the server's own: who waits for a backend would outlast the stop.
         upgraded.add(socket)

@@ -60,6 +60,15 @@ export const bffSettingsSchema = z.strictObject({
     drain_seconds: z.number().min(0).max(600).default(30),
     /** Peers (addresses or CIDR blocks) whose `X-Forwarded-*` are believed. */
     trusted_proxies: addressBlocks.default([]),
+    /** What the gateway calls itself in `Via`; a request that comes back with it is refused. `false`: no `Via` at all. */
+    via: z
+      .union([
+        z.literal(false),
+        z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'a name without spaces'),
+      ])
+      .default('audience-bridge'),
+    /** Backends are told the facts of `X-Forwarded-*` in `Forwarded` (RFC 7239), too. */
+    forwarded: z.boolean().default(false),
     /** Plain requests pass without Node's HTTP server; off for diagnosis only: it costs half the speed. */
     fast_path: z.boolean().default(true),
     /** Processes that share the work and the port, each a whole BFF. As many as cores that are free for them. */

@@ -29,6 +29,7 @@ export const PROBLEMS = {
   BODY_TOO_LARGE: { status: 413, title: 'The body is too large' },
   HEAD_TOO_LARGE: { status: 431, title: 'The head of the request is too large' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, title: 'The media type is not supported' },
+  EXPECTATION_FAILED: { status: 417, title: 'The expectation is not understood' },
   RATE_LIMITED: { status: 429, title: 'Too many requests' },
   UPSTREAM_UNREACHABLE: { status: 502, title: 'The service cannot be reached' },
   UPSTREAM_INVALID: { status: 502, title: 'The service sent an invalid response' },

@@ -22,6 +22,8 @@ import type { UpstreamAnswer } from './upstream.ts'
 export interface RequestSeen extends Pick<IncomingMessage, 'method' | 'socket' | 'url'> {
   readonly headers: Readonly<IncomingHttpHeaders>
   readonly rawHeaders: readonly string[]
+  /** Absent: 1.1. */
+  readonly httpVersion?: string
 }
 
 /** What became of its answer; a `ServerResponse` is one. */
@@ -92,6 +94,8 @@ export interface Exchange extends Passage {
   readonly begun: Begun | undefined
   /** Something of its body has been read: it cannot be sent once more. */
   bodyTaken: boolean
+  /** Asks for the body, where the client waits to be asked. */
+  goOn: (() => void) | undefined
 }
 
 export type HowItCame = { [key in 'upgrade' | 'begun']?: Exchange[key] }
@@ -124,7 +128,7 @@ export function newExchange(
     traceKnown: begun !== undefined,
     sessionEnded: begun?.sessionEnded,
   }
-  return { ...passage, ...known, req, res, upgrade, begun, bodyTaken: false }
+  return { ...passage, ...known, req, res, upgrade, begun, bodyTaken: false, goOn: undefined }
 }
 
 export function newPassage<Res extends AnswerSeen>(

@@ -6,6 +6,7 @@ import { bodyFor, hasBody } from './body.ts'
 import type { Exchange, Passage } from './exchange.ts'
 import { handshake, type Switched } from './handshake.ts'
 import { headerOf, ownHeaders, type Passing, passOn } from './headers.ts'
+import { hopsLeft, wantsTrailers } from './hops.ts'
 import { upstreamTarget } from './location.ts'
 import { traceOf } from './trace-context.ts'
 import type { UpstreamAnswer, UpstreamRequest, Upstreams } from './upstream.ts'
@@ -43,6 +44,10 @@ export async function forward(
       headers,
       body: bodyFor(exchange, repeats),
       signal,
+    }
+    if (hasBody(exchange)) {
+      exchange.goOn?.()
+      exchange.goOn = undefined
     }
     const answer = await (exchange.upgrade === undefined
       ? deps.upstreams.send(base.origin, outgoing)
@@ -115,6 +120,7 @@ export function question(
 ): Question {
   const { req, config, correlationId } = passage
   const address = req.socket.remoteAddress ?? ''
+  const { via, forwarded } = config.bridge.settings.server
   const own = ownHeaders(passing, {
     client: {
       address,
@@ -126,7 +132,13 @@ export function question(
     authorization,
     dpop,
     userAssertion,
+    via: via === false ? undefined : `${req.httpVersion ?? '1.1'} ${via}`,
+    forwarded,
   })
+  const left = hopsLeft(passage.method, req.headers)
+  if (left !== undefined) own.push('Max-Forwards', String(left - 1))
+  // HTTP/1.1 would need `Connection: TE` beside it; and there trailers come unasked.
+  if (reach.http2 && wantsTrailers(req.headers)) own.push('TE', 'trailers')
   const trace = traceOf(passage)
   if (trace !== undefined) own.push(...trace.headers)
   return {

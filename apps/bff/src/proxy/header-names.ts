@@ -29,6 +29,7 @@ const NEVER_FORWARDED = new Set([
   'host',
   'content-length',
   // Ours to continue.
+  'max-forwards',
   'traceparent',
   'tracestate',
   'x-correlation-id',

@@ -1,6 +1,7 @@
 import type { CookiePolicy } from '../session/cookie.ts'
 import { isOurCookie } from '../session/cookie.ts'
 import { lowerName, nameSeen } from './header-names.ts'
+import { forwardedValue } from './hops.ts'
 
 /**
  * What of a head passes the gateway, in each direction. Pure functions over raw header lists
@@ -25,6 +26,10 @@ export interface ForwardHead {
   dpop: string | undefined
   /** A JWT that names the user, on services that are called with a machine token. */
   userAssertion: string | undefined
+  /** Our entry in `Via`. */
+  via: string | undefined
+  /** Whether it is told in `Forwarded`, too. */
+  forwarded: boolean
 }
 
 /** What of a browser's fields goes on, and what they say of the hops before. */
@@ -70,16 +75,22 @@ export function ownHeaders(passing: Passing, forward: ForwardHead): string[] {
   const { client } = forward
   // Only a trusted proxy is believed.
   const { forwardedFor, forwardedProto, forwardedHost } = client.trusted ? passing : NOT_BELIEVED
+  const addresses = forwardedFor ? `${forwardedFor}, ${client.address}` : client.address
+  const proto = forwardedProto ?? client.proto
+  const host = forwardedHost ?? client.host
   const out = [
     'X-Forwarded-For',
-    forwardedFor ? `${forwardedFor}, ${client.address}` : client.address,
+    addresses,
     'X-Forwarded-Proto',
-    forwardedProto ?? client.proto,
+    proto,
     'X-Forwarded-Host',
-    forwardedHost ?? client.host,
+    host,
     'X-Correlation-ID',
     forward.correlationId,
   ]
+  // Of what came in `Forwarded` nothing is believed: a proxy that writes X-Forwarded-* lets a client's pass.
+  if (forward.forwarded) out.push('Forwarded', forwardedValue(addresses, proto, host))
+  if (forward.via !== undefined) out.push('Via', forward.via)
   if (forward.authorization !== undefined) out.push('Authorization', forward.authorization)
   if (forward.dpop !== undefined) out.push('DPoP', forward.dpop)
   if (forward.userAssertion !== undefined) out.push('X-User-Assertion', forward.userAssertion)

@@ -1,3 +1,4 @@
+import { methodsOf } from '@audience-bridge/chain/route-table.ts'
 import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import { type ProblemMore, retryAfter } from '../problems.ts'
@@ -20,6 +21,7 @@ import type { Callers } from './callers.ts'
 import type { Exchange } from './exchange.ts'
 import { type ForwardDeps, forward } from './forward.ts'
 import type { Switched } from './handshake.ts'
+import { hopsLeft } from './hops.ts'
 import { endWithSession } from './lasting.ts'
 import { rejectionBy } from './rejection.ts'
 import { sendProblem, sendResponse } from './reply.ts'
@@ -49,6 +51,7 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
   // Who left meanwhile tells nobody again: what is taken from here on would never be given back.
   if (res.destroyed || res.closed) return
   if (saysTooMuch(exchange)) return sendTooLarge(exchange)
+  if (hopsLeft(exchange.method, exchange.req.headers) === 0) return answerOptions(exchange)
   const caller = exchange.session?.ticket.id ?? exchange.req.socket.remoteAddress ?? ''
   const leave = (upgrade === undefined ? deps.callers : deps.socketCallers).enter(caller)
   if (leave === undefined) {
@@ -82,6 +85,13 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
     return tokenRejected(deps, exchange, credentials, answer, abort.signal)
   }
   return finish(deps, exchange, answer)
+}
+
+/** RFC 9110 §7.6.2: a request that may go no further is answered by whom it has reached. */
+function answerOptions({ res, route, correlationId }: Exchange): void {
+  const allow = route === undefined ? '' : methodsOf(route).join(', ')
+  res.writeHead(204, { Allow: allow, 'X-Correlation-ID': correlationId })
+  res.end()
 }
 
 /** Whether the exchange's route may be called, and with what: the same for each way of carrying it. */

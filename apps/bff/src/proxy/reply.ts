@@ -4,10 +4,12 @@ import type { ProblemCode } from '@audience-bridge/contracts/problem.ts'
 import type { Logger } from '@audience-bridge/kit/log.ts'
 import { explainExchange } from '../explain/observe.ts'
 import { answerProblem, type ProblemMore } from '../problems.ts'
+import { reachTo } from '../reach.ts'
 import { corsHeaders } from './cors.ts'
 import { type Exchange, isAdmin, type Passage } from './exchange.ts'
 import { lowerName } from './header-names.ts'
 import { returnHeaders } from './headers.ts'
+import { returnTrailers, wantsTrailers } from './hops.ts'
 import { rewriteLocation } from './location.ts'
 import { rateState } from './rate.ts'
 import type { AnswerHead, UpstreamResponse } from './upstream.ts'
@@ -15,7 +17,8 @@ import type { AnswerHead, UpstreamResponse } from './upstream.ts'
 /** The head of a backend's answer as the browser gets it: cleaned, with what is ours. */
 export function answerHeaders(exchange: Passage, answer: AnswerHead): string[] {
   const { req, route, config, frontend } = exchange
-  const base = config.bases.get(route?.route.target_service ?? '')
+  const service = route?.route.target_service ?? ''
+  const base = config.bases.get(service)
   const headers = returnHeaders(answer.headers, {
     cookies: config.frontends.cookies,
     location: (value) =>
@@ -31,6 +34,8 @@ export function answerHeaders(exchange: Passage, answer: AnswerHead): string[] {
     pages: route?.route.serves_pages === true,
   })
   headers.push('X-Correlation-ID', exchange.correlationId)
+  const { via } = config.bridge.settings.server
+  if (via !== false) headers.push('Via', `${reachTo(config, service).http2 ? '2.0' : '1.1'} ${via}`)
   if (frontend.corsOrigins.size > 0) {
     const cors = corsHeaders(req.headers.origin, frontend.corsOrigins)
     for (const [name, value] of Object.entries(cors)) headers.push(name, value)
@@ -46,10 +51,14 @@ export function answerHeaders(exchange: Passage, answer: AnswerHead): string[] {
 
 /** Streams a backend's answer to the browser, cleaned. */
 export function sendResponse(log: Logger, exchange: Exchange, answer: UpstreamResponse): void {
-  const { res, route } = exchange
+  const { req, res, route } = exchange
   res.writeHead(answer.status, answerHeaders(exchange, answer))
   // Server-sent events must not wait in a buffer for their first byte.
   if (route?.route.streaming || exchange.eventStream) res.flushHeaders()
+  const { trailers } = answer
+  if (trailers !== undefined && wantsTrailers(req.headers)) {
+    answer.body.once('end', () => res.addTrailers(returnTrailers(trailers)))
+  }
   pipeline(answer.body, res, (cause) => {
     if (cause && cause.code !== 'ERR_STREAM_PREMATURE_CLOSE' && cause.name !== 'AbortError') {
       log.warn(

@@ -28,6 +28,8 @@ export interface AnswerHead {
 
 export interface UpstreamResponse extends AnswerHead {
   body: Readable
+  /** Filled once the body has ended. */
+  trailers?: Readonly<Record<string, string | readonly string[] | undefined>>
 }
 
 export type UpstreamAnswer =
@@ -129,7 +131,7 @@ export class Upstreams {
     const late = coarse ? undefined : new AbortController()
     const timer = late && setTimeout(() => late.abort(LATE), request.headTimeoutMs)
     try {
-      const { statusCode, headers, body } = await this.#pool(origin, request).request({
+      const { statusCode, headers, body, trailers } = await this.#pool(origin, request).request({
         method: request.method,
         path: request.path,
         headers: request.headers,
@@ -139,7 +141,8 @@ export class Upstreams {
         signal: late ? AbortSignal.any([request.signal, late.signal]) : request.signal,
         responseHeaders: 'raw',
       })
-      return { kind: 'response', status: statusCode, headers: headers as unknown as string[], body }
+      const raw = headers as unknown as string[]
+      return { kind: 'response', status: statusCode, headers: raw, body, trailers }
     } catch (cause) {
       return failureFrom(cause, request.signal)
     } finally {
