@@ -1,5 +1,10 @@
 import { once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http'
 import { createServer as createH2cServer, createSecureServer, type Http2Server } from 'node:http2'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
@@ -26,14 +31,14 @@ type Answer = (req: IncomingMessage, res: ServerResponse) => void
 
 export interface Backend {
   origin: string
-  server: Server | Http2Server
+  server: Server | HttpServer | Http2Server
   answer: Answer
   /** The connections on which something was asked. */
   sockets: Set<Socket>
   asked: number
 }
 
-async function start(t: TestContext, scheme: string, server: Server | Http2Server) {
+async function start(t: TestContext, scheme: string, server: Backend['server']) {
   const open = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     open.add(socket)
@@ -58,6 +63,8 @@ async function start(t: TestContext, scheme: string, server: Server | Http2Serve
   })
   return backend
 }
+
+export const startHttp = (t: TestContext) => start(t, 'http', createHttpServer())
 
 export const startHttps = (t: TestContext, { cert, key }: Certificate, more: ServerOptions = {}) =>
   start(t, 'https', createServer({ cert, key, ...more }))
