@@ -5,6 +5,7 @@ import type { BffConfig } from './config.ts'
 import { findPlace } from './place.ts'
 import { preflightHeaders } from './proxy/cors.ts'
 import { type Exchange, type HowItCame, newExchange } from './proxy/exchange.ts'
+import { headFault } from './proxy/head-fault.ts'
 import { type PipelineDeps, proxy } from './proxy/pipeline.ts'
 import { sendProblem } from './proxy/reply.ts'
 import { answerUpgrade, upgradeFault } from './proxy/upgrade.ts'
@@ -18,6 +19,8 @@ export interface DispatchDeps extends SettleDeps {
   own: (req: IncomingMessage, res: ServerResponse) => void
   /** What is known of each request under way. */
   exchanges: WeakMap<IncomingMessage, Exchange>
+  /** Connections that end with an answer under way: nothing more of them is read. */
+  faulty: WeakSet<object>
 }
 
 /** As `dispatch`, for a request that asks its connection to become a WebSocket. */
@@ -42,6 +45,7 @@ export function dispatch(
   res: ServerResponse,
   { upgrade, begun }: HowItCame = {},
 ): void {
+  if (deps.faulty.has(req.socket)) return
   const correlationId = begun?.correlationId ?? correlationIdFrom(req.headers['x-correlation-id'])
   // Our own endpoints take the id from here, so that both halves speak of the same request.
   req.headers['x-correlation-id'] = correlationId
@@ -50,9 +54,12 @@ export function dispatch(
   res.once('close', () => settle(deps, exchange))
 
   const place = findPlace(exchange)
-  // RFC 9112 §3.2: two hosts, and each server on the way may believe another one.
-  if (place.kind !== 'refused' && namedTwice(req.rawHeaders, 'host')) {
-    return sendProblem(exchange, 'BAD_REQUEST', 'the Host header came more than once')
+  const fault = headFault(req)
+  if (fault !== undefined) {
+    // What is read behind it may be its body to whoever sent it.
+    deps.faulty.add(req.socket)
+    res.shouldKeepAlive = false
+    if (place.kind !== 'refused') return sendProblem(exchange, 'BAD_REQUEST', fault)
   }
   const { expect } = req.headers
   if (expect !== undefined && req.httpVersion !== '1.0') {
@@ -115,8 +122,4 @@ function answerPreflight({ req, res, correlationId }: Exchange): void {
     'X-Correlation-ID': correlationId,
   })
   res.end()
-}
-
-function namedTwice(raw: readonly string[], name: string): boolean {
-  return raw.filter((text, i) => i % 2 === 0 && text.toLowerCase() === name).length > 1
 }

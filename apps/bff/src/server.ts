@@ -243,7 +243,8 @@ export async function buildBff(
     },
     deps.consoleDirectory,
     (own) => {
-      const dispatching = { ...settling, config, pipeline, exchanges, own }
+      const faulty = new WeakSet<object>()
+      const dispatching = { ...settling, config, pipeline, exchanges, faulty, own }
       const server = new FrontServer(
         { shouldUpgradeCallback: asksForWebSocket },
         { config, log, channels, admit: pipeline, settle: settling },

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { nameSeen } from '../proxy/header-names.ts'
 import { type Passing, passOn } from '../proxy/headers.ts'
-import { decimal, isToken, TARGET } from '../proxy/letters.ts'
+import { decimal, isHost, isToken, TARGET } from '../proxy/letters.ts'
 import { fieldLines } from './field-lines.ts'
 import { FieldsKnown } from './fields-known.ts'
 
@@ -150,7 +150,8 @@ function readFields(text: string, from: number): FieldsReading {
     }
   }
   if (at + 1 === text.length) return MORE
-  if (text.charCodeAt(at + 1) !== LF || headers.host === undefined) return DECLINED
+  if (text.charCodeAt(at + 1) !== LF) return DECLINED
+  if (headers.host === undefined || !isHost(headers.host)) return DECLINED
   const passing = passOn(rawHeaders)
   // Shared by all requests that say the same: what one of them wrote here, the next would read.
   Object.freeze(headers)

@@ -22,6 +22,10 @@ function all(text: string, letters: Uint8Array): boolean {
   return true
 }
 
+/** Of `Host` (RFC 9110 §7.2), without the comma: some take what has one for a list. */
+export const isHost = (text: string): boolean =>
+  /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(:\d{0,5})?$/.test(text)
+
 /** A decimal number of at most `digits` digits; undefined for anything else: no sign, no spaces. */
 export function decimal(text: string, digits: number): number | undefined {
   if (text.length === 0 || text.length > digits) return undefined
