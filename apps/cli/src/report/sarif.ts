@@ -49,7 +49,7 @@ function resultOf(
   return {
     ruleId: code,
     ruleIndex: codes.indexOf(code),
-    level: 'error',
+    level: kind === 'unsafe' ? 'warning' : 'error',
     message: { text: `Found ${found}; expected ${expected}. Mend: ${mend}.` },
     locations:
       at === undefined
