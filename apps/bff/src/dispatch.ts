@@ -8,6 +8,7 @@ import { type Exchange, type HowItCame, newExchange } from './proxy/exchange.ts'
 import { headFault } from './proxy/head-fault.ts'
 import { type PipelineDeps, proxy } from './proxy/pipeline.ts'
 import { sendProblem } from './proxy/reply.ts'
+import { watchClient } from './proxy/slow-clients.ts'
 import { answerUpgrade, upgradeFault } from './proxy/upgrade.ts'
 import { verify } from './proxy/verify.ts'
 import { type SettleDeps, settle } from './settle.ts'
@@ -54,6 +55,7 @@ export function dispatch(
   res.once('close', () => settle(deps, exchange))
 
   const place = findPlace(exchange)
+  watchClient(exchange)
   const fault = headFault(req)
   if (fault !== undefined) {
     // What is read behind it may be its body to whoever sent it.

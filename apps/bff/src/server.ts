@@ -74,6 +74,9 @@ const DAY_SECONDS = 86_400
 /** Requests without a session of which events are sent, per second; the log and metrics have all. */
 const ANONYMOUS_EVENTS_PER_SECOND = 20
 
+/** Until the head of a request must be whole. */
+const HEAD_MS = 60_000
+
 /** WebSockets of one caller at once. */
 const MAX_SOCKETS = 64
 
@@ -246,7 +249,13 @@ export async function buildBff(
       const faulty = new WeakSet<object>()
       const dispatching = { ...settling, config, pipeline, exchanges, faulty, own }
       const server = new FrontServer(
-        { shouldUpgradeCallback: asksForWebSocket },
+        {
+          shouldUpgradeCallback: asksForWebSocket,
+          // A large upload takes its time: who sends nothing is cut off by `watchClient`.
+          requestTimeout: 0,
+          // Of a head. Without it Node would take that of requests, which is none.
+          headersTimeout: HEAD_MS,
+        },
         { config, log, channels, admit: pipeline, settle: settling },
         (req, res, begun) => dispatch(dispatching, req, res, { begun }),
       )

@@ -31,7 +31,12 @@ async function openUnread(t: TestContext) {
     socket.destroy()
     server.close()
   })
-  const deps = { clock, firstMs: () => 60_000, closed: () => {} } as Partial<FastDeps> as FastDeps
+  const deps = {
+    clock,
+    firstMs: () => 60_000,
+    unreadMs: () => 60_000,
+    closed: () => {},
+  } as Partial<FastDeps> as FastDeps
   return { client, socket, connection: new ClientConnection(socket, deps) }
 }
 

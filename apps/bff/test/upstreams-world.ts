@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
@@ -14,6 +15,8 @@ export async function startCopy(t: TestContext, name: string) {
     held: [] as (() => void)[],
     mode: 'answer' as 'answer' | 'hold' | 'hang up' | number,
     healthy: true,
+    /** Takes every WebSocket. */
+    upgrades: false,
     /** Instead of the above, where it takes the request. */
     respond: undefined as ((req: IncomingMessage, res: ServerResponse) => void) | undefined,
     async stop() {
@@ -22,7 +25,18 @@ export async function startCopy(t: TestContext, name: string) {
     },
     start: (port: number) =>
       new Promise<void>((resolve) => {
-        server = createServer(handle).listen(port, '127.0.0.1', () => resolve())
+        server = createServer(handle)
+        server.on('upgrade', (req, socket) => {
+          if (!copy.upgrades) return socket.destroy()
+          const key = `${req.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
+          const accept = createHash('sha1').update(key).digest('base64')
+          socket.on('error', () => {})
+          t.after(() => socket.destroy())
+          socket.write(
+            `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+          )
+        })
+        server.listen(port, '127.0.0.1', () => resolve())
       }),
     port: 0,
   }
@@ -68,7 +82,8 @@ export const serviceLines = (lines: readonly string[]) => (text: string) => {
   return `${before}  analytics_service:\n${own}${rest.slice(end)}`
 }
 
-const SLOW = replace('  trusted_proxies: []', '  trusted_proxies: []\n  fast_path: false')
+const serverLines = (lines: readonly string[]) =>
+  replace('  trusted_proxies: []', ['  trusted_proxies: []', ...lines].join('\n  '))
 
 const OPEN =
   '\n  - id: open\n    path: /open/*\n    target_service: analytics_service\n    auth: none\n    websocket: true\n'
@@ -79,6 +94,7 @@ export async function startService(
   copies: readonly Copy[],
   lines: readonly string[] = [],
   fast = true,
+  server: readonly string[] = [],
 ) {
   const [first, ...further] = copies
   const all = [
@@ -89,7 +105,14 @@ export async function startService(
   ]
   const edits: Edits = {
     'BFF/config/routes.yaml': inOrder(serviceLines(all), (text) => text + OPEN),
-    ...(fast ? {} : { 'BFF/config/settings.yaml': SLOW }),
+    ...(fast && server.length === 0
+      ? {}
+      : {
+          'BFF/config/settings.yaml': serverLines([
+            ...server,
+            ...(fast ? [] : ['fast_path: false']),
+          ]),
+        }),
   }
   const gateway = await startGateway(t, {
     upstreams: { analytics_service: first?.origin ?? '' },

@@ -289,3 +289,34 @@ for (const where of ['field', 'target']) {
     assert.equal(a.asked.length, 0)
   })
 }
+
+for (const fast of [true, false]) {
+  test(`each service has its own times, fast_path ${fast}`, async (t) => {
+    const a = await startCopy(t, 'a')
+    const lines = ['timeout: 30', 'idle_timeout: 0.2']
+    const { call } = await startService(t, [a], lines, fast)
+    a.respond = (_req, res) => void res.writeHead(200).write('half of it')
+    const begun = performance.now()
+    await assert.rejects(call(), 'an answer that stopped was taken for whole')
+    assert.ok(performance.now() - begun < 5_000)
+  })
+}
+
+test('a WebSocket goes to an upstream that is there, and gives its slot back when it is open', async (t) => {
+  const [a, b] = [await startCopy(t, 'a'), await startCopy(t, 'b')]
+  const lines = ['concurrency: { requests: 1 }']
+  const { gateway, metrics, call } = await startService(t, [a, b], lines)
+  b.upgrades = true
+  await a.stop()
+  const open = () => {
+    const socket = new WebSocket(`${gateway.bff.replace('http', 'ws')}/open/x`)
+    t.after(() => socket.close())
+    return new Promise<string>((resolve) => {
+      socket.onopen = () => resolve('open')
+      socket.onerror = () => resolve('refused')
+    })
+  }
+  assert.deepEqual([await open(), await open(), await open()], ['open', 'open', 'open'])
+  assert.equal((await call()).text, 'b')
+  assert.match(await metrics(), /bff_service_slots_taken\{service="analytics_service"\} 0/)
+})

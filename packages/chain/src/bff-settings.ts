@@ -69,6 +69,8 @@ export const bffSettingsSchema = z.strictObject({
       .default('audience-bridge'),
     /** Backends are told the facts of `X-Forwarded-*` in `Forwarded` (RFC 7239), too. */
     forwarded: z.boolean().default(false),
+    /** A client that reads nothing of its answer for so long, or sends next to nothing of its body, is cut off. */
+    stall_seconds: z.number().min(0.1).max(3600).default(60),
     /** Plain requests pass without Node's HTTP server; off for diagnosis only: it costs half the speed. */
     fast_path: z.boolean().default(true),
     /** Processes that share the work and the port, each a whole BFF. As many as cores that are free for them. */

@@ -72,6 +72,7 @@ export const KEY_WORDS: Readonly<Record<string, Readonly<Record<string, string>>
     'server.trusted_proxies': 'Peers (addresses or CIDR blocks) whose `X-Forwarded-*` are believed.',
     'server.via': 'What the gateway calls itself in `Via`; a request that comes back with it is refused. `false`: no `Via` at all.',
     'server.forwarded': 'Backends are told the facts of `X-Forwarded-*` in `Forwarded` (RFC 7239), too.',
+    'server.stall_seconds': 'A client that reads nothing of its answer for so long, or sends next to nothing of its body, is cut off.',
     'server.fast_path': 'Plain requests pass without Node\'s HTTP server; off for diagnosis only: it costs half the speed.',
     'server.workers': 'Processes that share the work and the port, each a whole BFF. As many as cores that are free for them.',
     'auth.issuer': 'The IdP\'s `iss`, exactly; https unless it is this machine.',

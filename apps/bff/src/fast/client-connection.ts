@@ -36,6 +36,8 @@ export interface FastDeps {
   firstMs: () => number
   /** How long it may wait for the next one, as the browser is told; it gets a little longer. */
   idleMs: () => number
+  /** How long it may read nothing of what waits for it. */
+  unreadMs: () => number
 }
 
 /** A request is held until it is whole; one with a larger body streams through the HTTP server. */
@@ -51,8 +53,6 @@ const IDLE_MARGIN_MS = 1000
 const GATHER_BYTES = 16_384
 /** Above, the backend waits until the client has read. */
 const HELD_BACK_BYTES = 262_144
-/** How long a client may read nothing of what waits for it. */
-const UNREAD_MS = 60_000
 const NEVER = Number.POSITIVE_INFINITY
 
 /**
@@ -126,7 +126,7 @@ export class ClientConnection implements Caller {
     const taken = this.#socket.bytesWritten - unsent
     if (unsent === 0 || taken === this.#taken) return false
     this.#taken = taken
-    this.#deadline = this.#deps.clock.after(UNREAD_MS)
+    this.#deadline = this.#deps.clock.after(this.#deps.unreadMs())
     return true
   }
 
@@ -250,7 +250,7 @@ export class ClientConnection implements Caller {
     if (this.#socket.writableLength <= HELD_BACK_BYTES || this.#held) return
     this.#held = true
     this.#backend?.hold()
-    this.#deadline = this.#deps.clock.after(UNREAD_MS)
+    this.#deadline = this.#deps.clock.after(this.#deps.unreadMs())
   }
 
   end(): void {
@@ -258,7 +258,7 @@ export class ClientConnection implements Caller {
     if (this.#chunked) this.#out += '0\r\n\r\n'
     this.#write()
     if (this.#socket.writableLength === 0) return this.#finished()
-    this.#deadline = this.#deps.clock.after(UNREAD_MS)
+    this.#deadline = this.#deps.clock.after(this.#deps.unreadMs())
     this.#socket.write('', () => this.#finished())
   }
 

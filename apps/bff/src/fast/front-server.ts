@@ -51,6 +51,7 @@ export class FrontServer extends Server {
       stopping: () => !this.listening,
       firstMs: () => this.headersTimeout,
       idleMs: () => this.keepAliveTimeout,
+      unreadMs: () => deps.config().bridge.settings.server.stall_seconds * 1000,
     }
     this.on('connection', (socket: Socket) => {
       this.#clients.add(new ClientConnection(socket, this.#deps))
