@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Exchange, Passage } from './exchange.ts'
 import { TOO_LARGE } from './upstream.ts'
@@ -29,15 +30,35 @@ export function bodyFor(exchange: Exchange, lazy: boolean): Readable | undefined
   const max = maxBodyBytes(exchange)
   // A length that was told is kept to by the parser.
   const counted = max !== undefined && req.headers['transfer-encoding'] !== undefined
-  if (lazy || counted) return new PassedBody(exchange, counted ? max : Number.POSITIVE_INFINITY)
-  exchange.bodyTaken = true
-  return req
+  if (!lazy) exchange.bodyTaken = true
+  return new PassedBody(exchange, counted ? max : Number.POSITIVE_INFINITY)
 }
 
-/** Ended by `TOO_LARGE` where it is, which lets the browser's connection live for the answer. */
+/** How long the rest of a body that nobody wants is read, so that its sender comes to read the answer. */
+const LINGER_MS = 5_000
+
+/**
+ * Reads what is left of a request that has been answered: the sender may have another one ready behind
+ * it, on the same connection.
+ */
+export function dropRest(req: IncomingMessage): void {
+  if (req.complete || req.destroyed) return
+  req.resume()
+  // The attack: a body without end, which would be read for nobody as long as it comes.
+  const late = setTimeout(() => req.socket.destroy(), LINGER_MS)
+  late.unref()
+  req.once('close', () => clearTimeout(late))
+}
+
+/**
+ * What the backend gets of it. Its end is not that of the request: whoever sends to a backend destroys
+ * the body when the backend fails, and with the request would go the browser's connection, on which
+ * the answer is under way or the next request has come already.
+ */
 class PassedBody extends Readable {
   readonly #exchange: Exchange
   #left: number
+  #begun = false
 
   constructor(exchange: Exchange, max: number) {
     super()
@@ -46,8 +67,9 @@ class PassedBody extends Readable {
   }
 
   override _read(): void {
-    const { req, bodyTaken } = this.#exchange
-    if (!bodyTaken) {
+    const { req } = this.#exchange
+    if (!this.#begun) {
+      this.#begun = true
       this.#exchange.bodyTaken = true
       req.on('data', this.#onData)
       req.once('end', () => this.push(null))

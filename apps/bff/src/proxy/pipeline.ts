@@ -16,7 +16,7 @@ import {
   refuse,
   SESSION_ENDED,
 } from './authorize.ts'
-import { hasBody, maxBodyBytes, saysTooMuch } from './body.ts'
+import { dropRest, hasBody, maxBodyBytes, saysTooMuch } from './body.ts'
 import type { Callers } from './callers.ts'
 import type { Exchange } from './exchange.ts'
 import { type ForwardDeps, forward } from './forward.ts'
@@ -50,6 +50,7 @@ export async function proxy(deps: PipelineDeps, exchange: Exchange): Promise<voi
   }
   // Who left meanwhile tells nobody again: what is taken from here on would never be given back.
   if (res.destroyed || res.closed) return
+  if (upgrade === undefined) res.once('finish', () => dropRest(exchange.req))
   if (saysTooMuch(exchange)) return sendTooLarge(exchange)
   if (hopsLeft(exchange.method, exchange.req.headers) === 0) return answerOptions(exchange)
   const caller = exchange.session?.ticket.id ?? exchange.req.socket.remoteAddress ?? ''
@@ -220,20 +221,10 @@ function finish(deps: PipelineDeps, exchange: Exchange, answer: UpstreamAnswer |
   }
 }
 
-/** How long the rest of a body that nobody wants is read, so that its sender comes to read the answer. */
-const LINGER_MS = 5_000
-
 function sendTooLarge(exchange: Exchange): void {
-  const { req } = exchange
   const service = exchange.route?.route.target_service ?? ''
   const detail = `${service} takes bodies of at most ${maxBodyBytes(exchange)} bytes`
   sendProblem(exchange, 'BODY_TOO_LARGE', detail, { service })
-  if (req.complete) return
-  req.resume()
-  // The attack: a body without end, which would be read for nobody as long as it comes.
-  const late = setTimeout(() => req.socket.destroy(), LINGER_MS)
-  late.unref()
-  req.once('close', () => clearTimeout(late))
 }
 
 /** The failure log of the brief, with its exact fragment. */
