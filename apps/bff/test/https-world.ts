@@ -5,7 +5,12 @@ import {
   type IncomingMessage,
   type ServerResponse,
 } from 'node:http'
-import { createServer as createH2cServer, createSecureServer, type Http2Server } from 'node:http2'
+import {
+  createServer as createH2cServer,
+  createSecureServer,
+  type Http2Server,
+  type SecureServerOptions,
+} from 'node:http2'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
@@ -70,8 +75,11 @@ export const startHttps = (t: TestContext, { cert, key }: Certificate, more: Ser
   start(t, 'https', createServer({ cert, key, ...more }))
 
 /** HTTP/2 alone, by ALPN. */
-export const startHttp2 = (t: TestContext, { cert, key }: Certificate) =>
-  start(t, 'https', createSecureServer({ cert, key }))
+export const startHttp2 = (
+  t: TestContext,
+  { cert, key }: Certificate,
+  more: SecureServerOptions = {},
+) => start(t, 'https', createSecureServer({ cert, key, ...more }))
 
 /** HTTP/2 over plain TCP, with prior knowledge. */
 export const startH2c = (t: TestContext) => start(t, 'http', createH2cServer())

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { test } from 'node:test'
+import { inOrder, replace } from '@audience-bridge/testkit/config-copy.ts'
+import { decodePart } from '@audience-bridge/testkit/echo.ts'
 import { startGateway } from '@audience-bridge/testkit/gateway.ts'
 import { assertProblem } from '@audience-bridge/testkit/problem.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
@@ -15,15 +17,28 @@ test('a backend that speaks HTTP/2', async (t) => {
     await startH2c(t),
     await startHttps(t, server),
   ]
+  const few = await startHttp2(t, server, { settings: { maxConcurrentStreams: 10 } })
   const trusted = `ca_path: ${ca.certFile}`
   const gateway = await startGateway(t, {
     edits: {
-      'BFF/config/routes.yaml': withServices({
-        two: [`base_url: ${h2.origin}`, trusted, 'http2: true', 'timeout: 5'],
-        clear: [`base_url: ${h2c.origin}`, 'http2: true'],
-        one: [`base_url: ${h1.origin}`, trusted, 'http2: true'],
-        never: [`base_url: ${h2.origin}`, trusted],
-      }),
+      'BFF/config/settings.yaml': replace(
+        'session:\n',
+        'service_dpop: {analytics_service: true}\n\nsession:\n',
+      ),
+      'BFF/config/routes.yaml': inOrder(
+        withServices({
+          two: [`base_url: ${h2.origin}`, trusted, 'http2: true', 'timeout: 5'],
+          few: [`base_url: ${few.origin}`, trusted, 'http2: true'],
+          clear: [`base_url: ${h2c.origin}`, 'http2: true'],
+          one: [`base_url: ${h1.origin}`, trusted, 'http2: true'],
+          never: [`base_url: ${h2.origin}`, trusted],
+        }),
+        (text) =>
+          text.replace(
+            /analytics_service:\n {4}base_url: .*\n/,
+            `analytics_service:\n    base_url: ${h2.origin}\n    ${trusted}\n    http2: true\n`,
+          ),
+      ),
     },
   })
   const visitor = gateway.visitor()
@@ -88,6 +103,18 @@ test('a backend that speaks HTTP/2', async (t) => {
       assert.equal(answer, `/two/${i} ${digest}`)
     }
     assert.equal(h2.sockets.size, 1)
+  })
+
+  // The attack: requests that last, one for each stream of a connection, would make everybody else wait.
+  await t.test('is asked on more connections once one is full', async () => {
+    const many = 33
+    const held: (() => void)[] = []
+    few.answer = (_, res) => void held.push(() => void res.end('ok'))
+    const asked = Array.from({ length: many }, () => text('/few/x'))
+    await until('all of them', () => held.length === many)
+    assert.ok(few.sockets.size >= 4 && few.sockets.size <= 8, `${few.sockets.size} connections`)
+    for (const answer of held) answer()
+    assert.deepEqual(new Set(await Promise.all(asked)), new Set(['ok']))
   })
 
   await t.test('keeps repeated fields apart, and is not told ours', async () => {
@@ -229,6 +256,39 @@ test('a backend that speaks HTTP/2', async (t) => {
     await assertProblem(await visitor.fetch('/two/x'), 'UPSTREAM_INVALID')
     fresh(h2)
     assert.equal(await text('/two/x'), 'ok', 'the next one is answered')
+  })
+
+  await t.test('is given a bound token with a proof for its own address', async () => {
+    fresh(h2)
+    let seen: NodeJS.Dict<string | string[]> = {}
+    h2.answer = (req, res) => {
+      seen = req.headers
+      res.end('ok')
+    }
+    const member = await gateway.signedIn()
+    const response = await member.fetch('/api/v1/analytics/x?a=1')
+    assert.equal(await response.text(), 'ok')
+    assert.match(String(seen.authorization), /^DPoP /)
+    const proof = decodePart(String(seen.dpop), 1)
+    assert.deepEqual([proof.htm, proof.htu], ['GET', `${h2.origin}/api/v1/analytics/x`])
+  })
+
+  await t.test('streams events: each arrives before the next one is made', async () => {
+    fresh(h2)
+    let next: ((text: string) => void) | undefined
+    h2.answer = (_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' })
+      next = (text) => (text === '' ? void res.end() : void res.write(`data: ${text}\n\n`))
+      next('0')
+    }
+    const response = await visitor.fetch('/two/x')
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await reader?.read())?.value, `data: ${i}\n\n`)
+      next?.(String(i + 1))
+    }
+    next?.('')
+    await reader?.cancel()
   })
 
   await t.test('is told when the browser goes away', async () => {
