@@ -241,6 +241,10 @@ export async function buildBff(
       },
       loginTook: metrics.loginTook,
       live: deps.live,
+      upstreamsOf: (service) => {
+        const group = groups.of(deps.config()).get(service)
+        return group?.isPlain ? undefined : group?.view(performance.now())
+      },
       readMetadata: (service, base) =>
         readMetadata(upstreams, base, reachTo(deps.config(), service)),
     },

@@ -65,7 +65,7 @@ for (const fast of [true, false]) {
 
   test(`a suspended service is tried by exactly one request, fast_path ${fast}`, async (t) => {
     const a = await startCopy(t, 'a')
-    const rules = ['circuit_breaker: { failures: 3, seconds: 0.5 }', 'timeout: 0.2']
+    const rules = ['circuit_breaker: { failures: 3, seconds: 2 }', 'timeout: 0.2']
     const { gateway, call, metrics } = await startService(t, [a], rules, fast)
     a.mode = 'hold'
     for (const _ of times(3)) assert.equal((await call()).status, 504)
@@ -74,7 +74,7 @@ for (const fast of [true, false]) {
     const refused = await call()
     assert.equal(refused.status, 503)
     assert.equal(codeOf(refused), 'UPSTREAM_SUSPENDED')
-    assert.equal(refused.headers.get('retry-after'), '1')
+    assert.equal(refused.headers.get('retry-after'), '2')
     assert.ok(!refused.text.includes(a.origin), 'no address of ours is told')
     assert.equal(a.asked.length, 3, 'the backend was asked')
     const id = refused.headers.get('x-correlation-id')
@@ -86,9 +86,15 @@ for (const fast of [true, false]) {
     assert.match(explained.text, /upstream_suspended/)
     assert.match(explained.text, /since \d{4}-.*last failure at .*timeout/)
     assert.match(await metrics(), /circuit_breaker_status\{service="analytics_service"\} 1/)
+    const headers = { authorization: `Bearer ${gateway.adminToken}` }
+    const told = await (await fetch(`${gateway.bff}/admin/backends`, { headers })).text()
+    assert.match(
+      told,
+      /"state":"(suspended|probing)","under_way":0,"suspended_at":"2.*"reason":"timeout: /,
+    )
     assert.match(await metrics(), /circuit_breaks_total\{service="analytics_service"\} 1/)
 
-    await until('the end of the suspension', () => performance.now() > suspendedAt + 520)
+    await until('the end of the suspension', () => performance.now() > suspendedAt + 2_020)
     a.asked.length = 0
     const first = times(20).map(() => call())
     await until('the probe', () => a.asked.length > 0)
@@ -99,7 +105,7 @@ for (const fast of [true, false]) {
     a.mode = 'answer'
     const trying = performance.now()
     await until('the next probe', async () => (await call()).status === 200)
-    assert.ok(performance.now() - trying < 2_000)
+    assert.ok(performance.now() - trying < 6_000)
     assert.deepEqual(
       (await Promise.all(times(10).map(() => call()))).map(({ status }) => status),
       times(10).map(() => 200),

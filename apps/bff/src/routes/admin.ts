@@ -100,7 +100,8 @@ function addRoutes(app: FastifyInstance, deps: RouteDeps): void {
         audience === undefined
           ? undefined
           : judgeMetadata(config.bridge, service, audience, metadata)
-      return { service, base_url: base.href, audience, ...metadata, link }
+      const upstreams = deps.upstreamsOf(service)
+      return { service, base_url: base.href, upstreams, audience, ...metadata, link }
     })
     return { issuer: config.bridge.settings.auth.issuer, backends: await Promise.all(backends) }
   })

@@ -19,6 +19,7 @@ import type { IdpAway, IdpRefusal } from '../tokens/idp-answer.ts'
 import type { KeyRings } from '../tokens/key-rings.ts'
 import type { LogoutVerdict } from '../tokens/logout-token.ts'
 import type { Revocations } from '../tokens/revocations.ts'
+import type { Group } from '../upstreams/group.ts'
 
 /** What the BFF's own endpoints work with. */
 export interface RouteDeps {
@@ -53,6 +54,8 @@ export interface RouteDeps {
   loginTook: (flowType: 'interactive' | 'silent', seconds: number) => void
   /** The state of the live configuration, and its reload by hand. */
   live: Pick<Live<BffConfig>, 'status' | 'reload'>
+  /** What is known of a service's upstreams, where there is something to decide about them. */
+  upstreamsOf: (service: string) => ReturnType<Group['view']> | undefined
   /** What a backend says of itself (RFC 9728). */
   readMetadata: (
     service: string,

@@ -42,10 +42,10 @@ export class Group {
   /**
    * The upstream to ask now: the one that has the least to do.
    *
-   * @param avoid it has just failed; asked only when there is no other.
+   * @param avoid it has just failed; asked once more only where there is no other one.
    */
   take(now: number, avoid?: URL): Turn | undefined {
-    const chosen = this.#choose(now, avoid) ?? (avoid && this.#choose(now, undefined))
+    const chosen = this.#choose(now, this.endpoints.length > 1 ? avoid : undefined)
     if (chosen === undefined) return undefined
     if (this.rules.retries !== undefined && avoid === undefined) this.budget.note(now)
     return new Turn(this, chosen)
@@ -76,6 +76,17 @@ export class Group {
     const { retries } = this.rules
     if (retries === undefined || sent > retries.attempts) return false
     return this.budget.take(retries, now)
+  }
+
+  /** For administrators. */
+  view(now: number) {
+    return this.endpoints.map((endpoint) => ({
+      base_url: endpoint.base.href,
+      state: endpoint.state(now),
+      under_way: endpoint.underWay,
+      suspended_at: endpoint.suspendedAt,
+      last_failure: endpoint.lastFailure,
+    }))
   }
 
   /** For whoever was given no turn. */
