@@ -175,8 +175,8 @@ export async function buildBff(
   const upstreams = new Upstreams()
   const health = watchHealth({
     ...{ config: deps.config, groups },
-    check: (service, base, path, timeoutMs) =>
-      checkHealth(upstreams, base, reachTo(deps.config(), service), path, timeoutMs),
+    check: (service, base, ...how) =>
+      checkHealth(upstreams, base, reachTo(deps.config(), service), ...how),
   })
   const rateSharing = new RateSharing(store, storeKeys)
   const pipeline: PipelineDeps = {

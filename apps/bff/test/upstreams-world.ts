@@ -14,7 +14,7 @@ export async function startCopy(t: TestContext, name: string) {
     /** Requests that are not answered yet. */
     held: [] as (() => void)[],
     mode: 'answer' as 'answer' | 'hold' | 'hang up' | number,
-    healthy: true,
+    healthy: true as boolean | 'never says',
     /** Takes every WebSocket. */
     upgrades: false,
     /** Instead of the above, where it takes the request. */
@@ -43,7 +43,7 @@ export async function startCopy(t: TestContext, name: string) {
   const handle = (req: IncomingMessage, res: ServerResponse) => {
     if (req.url?.endsWith('/healthz')) {
       copy.checks.push(req.headers)
-      res.writeHead(copy.healthy ? 200 : 500).end()
+      if (copy.healthy !== 'never says') res.writeHead(copy.healthy ? 200 : 500).end()
       return
     }
     copy.asked.push(`${req.method} ${req.url}`)

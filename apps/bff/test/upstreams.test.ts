@@ -326,3 +326,15 @@ test('a WebSocket goes to an upstream that is there, and gives its slot back whe
   assert.equal((await call()).text, 'b')
   assert.match(await metrics(), /bff_service_slots_taken\{service="analytics_service"\} 0/)
 })
+
+test('a check that is not answered holds up no stop', async (t) => {
+  const a = await startCopy(t, 'a')
+  a.healthy = 'never says'
+  const lines = ['health_check: { path: /healthz, interval: 0.05, timeout: 60 }']
+  const { gateway, call } = await startService(t, [a], lines)
+  await until('a check', () => a.checks.length > 0)
+  const begun = performance.now()
+  await gateway.restartBff()
+  assert.ok(performance.now() - begun < 10_000)
+  assert.equal((await call()).status, 200)
+})

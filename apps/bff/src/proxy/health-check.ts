@@ -12,6 +12,7 @@ export async function checkHealth(
   reach: Reach,
   path: string,
   timeoutMs: number,
+  stopping: AbortSignal,
 ): Promise<string | undefined> {
   const answer = await upstreams.send(base.origin, {
     method: 'GET',
@@ -22,7 +23,7 @@ export async function checkHealth(
     headTimeoutMs: timeoutMs,
     pauseTimeoutMs: timeoutMs,
     reach,
-    signal: AbortSignal.timeout(timeoutMs),
+    signal: AbortSignal.any([stopping, AbortSignal.timeout(timeoutMs)]),
   })
   if (answer.kind === 'response') {
     // Its connection is wanted back, and one without an end is not.

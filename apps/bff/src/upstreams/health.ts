@@ -9,6 +9,7 @@ export type Check = (
   base: URL,
   path: string,
   timeoutMs: number,
+  signal: AbortSignal,
 ) => Promise<string | undefined>
 
 export interface HealthDeps {
@@ -24,6 +25,7 @@ const TICK_MS = 50
  * carries no token, no cookie and nothing of a request, so whoever stands at the address learns nothing.
  */
 export function watchHealth({ config, groups, check }: HealthDeps): { stop(): void } {
+  const stopping = new AbortController()
   const due = new WeakMap<Endpoint, number>()
   const look = async (group: Group, endpoint: Endpoint) => {
     const { health } = group.rules
@@ -32,7 +34,7 @@ export function watchHealth({ config, groups, check }: HealthDeps): { stop(): vo
     // Not again before this one is answered.
     due.set(endpoint, Number.POSITIVE_INFINITY)
     const path = endpoint.base.pathname.replace(/\/$/, '') + health.path
-    const fault = await check(group.service, endpoint.base, path, health.timeoutMs)
+    const fault = await check(group.service, endpoint.base, path, health.timeoutMs, stopping.signal)
     endpoint.checked(fault, performance.now(), group.rules)
     due.set(endpoint, now + health.intervalMs)
   }
@@ -46,5 +48,11 @@ export function watchHealth({ config, groups, check }: HealthDeps): { stop(): vo
     for (const group of watched) for (const endpoint of group.endpoints) void look(group, endpoint)
   }, TICK_MS)
   timer.unref()
-  return { stop: () => clearInterval(timer) }
+  return {
+    stop() {
+      clearInterval(timer)
+      // Their connections are waited for.
+      stopping.abort()
+    },
+  }
 }
