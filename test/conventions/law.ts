@@ -29,7 +29,7 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   [
     `${BFF}/server.ts`,
     [
-      `${BFF}/{fast,routes,proxy,login,session,telemetry,tokens,upstreams}/*.ts`,
+      `${BFF}/{fast,front,routes,proxy,login,session,telemetry,tokens,upstreams}/*.ts`,
       ...[CHAIN, KIT, OUTBOX],
     ],
   ],
@@ -40,6 +40,8 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
     `${BFF}/fast/*.ts`,
     [`${BFF}/{proxy,upstreams}/*.ts`, `${BFF}/{config,place,settle}.ts`, CHAIN, KIT],
   ],
+  // Other protocols are put into the words of the one that all else speaks.
+  [`${BFF}/front/*.ts`, [`${BFF}/{fast,front,proxy}/*.ts`, `${BFF}/{front-tls,problems}.ts`, KIT]],
   // Headers for other origins are the same for the BFF's own answers as for a backend's.
   [
     `${BFF}/routes/*.ts`,
@@ -73,10 +75,11 @@ const ARROWS: readonly [files: string, may: readonly string[]][] = [
   ],
   // Processes that look after each other know nothing of what they do.
   [`${BFF}/workers/*.ts`, [KIT]],
+  [`${BFF}/certificate.ts`, []],
   [`${BFF}/event-outbox.ts`, [CHAIN, KIT, OUTBOX]],
   [`${BFF}/session-store.ts`, [`${BFF}/session/*.ts`, CHAIN, KIT]],
   [`${BFF}/config.ts`, [CHAIN, KIT]],
-  [`${BFF}/{frontends,idps,rates,reach}.ts`, [CHAIN]],
+  [`${BFF}/{frontends,front-tls,idps,rates,reach}.ts`, [`${BFF}/certificate.ts`, CHAIN]],
   [`${BFF}/problems.ts`, [CONTRACTS, KIT, CHAIN]],
 
   [`${IDP}/main.ts`, [`${IDP}/config/*.ts`, KIT]],
@@ -179,7 +182,7 @@ const OWNERS: readonly [targets: string, files: readonly string[]][] = [
     '{undici,node:net,node:http,node:https,node:http2,node:tls,node:dgram}',
     [
       `${BFF}/{main,server}.ts`,
-      `${BFF}/{fast,proxy}/*.ts`,
+      `${BFF}/{fast,front,proxy}/*.ts`,
       // The one way to an IdP.
       `${BFF}/tokens/idp-fetch.ts`,
       `${IDP}/{listener,http}.ts`,

@@ -12,6 +12,7 @@ import { requirementOf, type TokenRequirement } from '@audience-bridge/chain/req
 import type { Environment } from '@audience-bridge/chain/variables.ts'
 import { wideScopes, wideScopeText } from '@audience-bridge/chain/wide-scopes.ts'
 import { trustedProxies } from '@audience-bridge/kit/proxies.ts'
+import { type FrontTls, readFrontTls } from './front-tls.ts'
 import { type Frontends, readFrontends } from './frontends.ts'
 import { type BearerSource, readBearerSources, readIdps } from './idps.ts'
 import { type RateRule, readRates, readSignInRate, type ServiceRates } from './rates.ts'
@@ -34,6 +35,8 @@ export interface BffConfig {
   bases: ReadonlyMap<string, URL>
   /** How connections to their backends are made; asked with `reachTo`. */
   reaches: ReadonlyMap<string, Reach>
+  /** Undefined: the BFF listens by http. */
+  tls: FrontTls | undefined
   frontends: Frontends
   limits: SessionLimits
   /** From where a session may be used. */
@@ -99,7 +102,10 @@ export function readBffConfig(
   const edgeSecretHash = edgeSecretHashOf(settings.edge, readSecret)
   const telemetry = readTelemetry(settings.telemetry, readSecret)
   const { reaches, faults: unusable } = readReaches(bridge, readSecret)
-  if (unusable.length > 0) return { config: undefined, faults: [...faults, ...unusable] }
+  const { tls, faults: unfit } = readFrontTls(bridge, readSecret)
+  if (unusable.length + unfit.length > 0) {
+    return { config: undefined, faults: [...faults, ...unusable, ...unfit] }
+  }
   const version = createHash('sha256')
     .update(JSON.stringify([settings, routes, bridge.idps, bridge.idp ?? null]))
     .update(hashToken(JSON.stringify([idp, ...further])))
@@ -107,6 +113,7 @@ export function readBffConfig(
     .update(edgeSecretHash ?? '')
     .update(hashToken(JSON.stringify(telemetry ?? null)))
     .update(JSON.stringify([...reaches.values()].map(({ id }) => id)))
+    .update(tls?.id ?? '')
     .digest('hex')
     .slice(0, 12)
 
@@ -126,6 +133,7 @@ export function readBffConfig(
         Object.entries(routes.services).map(([name, { base_url }]) => [name, new URL(base_url)]),
       ),
       reaches,
+      tls,
       frontends: readFrontends(bridge),
       limits: {
         idleSeconds: settings.session.idle_seconds,

@@ -1,7 +1,8 @@
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey } from 'node:crypto'
 import type { Service } from '@audience-bridge/chain/bff-routes.ts'
 import type { BridgeConfig } from '@audience-bridge/chain/bridge-config.ts'
 import type { Fault } from '@audience-bridge/chain/fault.ts'
+import { isPair, readCertificates } from './certificate.ts'
 
 /** How the connections to the backends of a service are made. */
 export interface Reach {
@@ -63,7 +64,7 @@ function reachOf(service: Service, readSecret: (value: string) => string, fault:
     try {
       const text = readSecret(`file:${path}`)
       if (key === 'client_key_path') createPrivateKey(text)
-      else for (const pem of certificatesIn(text)) new X509Certificate(pem)
+      else readCertificates(text)
       return text
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
@@ -75,8 +76,7 @@ function reachOf(service: Service, readSecret: (value: string) => string, fault:
   }
   const [ca, cert, key] = FILES.map(read)
   if (cert !== undefined && key !== undefined) {
-    const [own] = certificatesIn(cert)
-    if (own !== undefined && !new X509Certificate(own).checkPrivateKey(createPrivateKey(key))) {
+    if (!isPair(cert, key)) {
       fault(
         'client_key_path',
         `"${service.client_key_path}", which is not the key of "${service.client_cert_path}"`,
@@ -98,11 +98,4 @@ function reachOf(service: Service, readSecret: (value: string) => string, fault:
     .update(JSON.stringify([http2, tls]))
     .digest('base64url')
   return { id, http2, tls }
-}
-
-/** @throws when there is none. */
-function certificatesIn(text: string): string[] {
-  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)
-  if (found === null) throw new Error('it holds no certificate')
-  return found
 }

@@ -9,6 +9,7 @@ import type { BffConfig } from './config.ts'
 import { dispatch, dispatchUpgrade } from './dispatch.ts'
 import type { TraceStore } from './explain/trace-store.ts'
 import { FrontServer } from './fast/front-server.ts'
+import { SecureFront } from './front/secure-front.ts'
 import { Logins } from './login/logins.ts'
 import { createMetrics } from './metrics.ts'
 import { Allowance } from './proxy/allowance.ts'
@@ -205,6 +206,7 @@ export async function buildBff(
   const settling = { log, outbox, traces, telemetry, anonymousEvents, metrics }
   const background = new Set<Promise<unknown>>()
   const upgraded = new Set<Socket>()
+  let front: SecureFront | undefined
   const app = await buildRoutes(
     {
       config: deps.config,
@@ -263,6 +265,8 @@ export async function buildBff(
         { config, log, channels, admit: pipeline, settle: settling },
         (req, res, begun) => dispatch(dispatching, req, res, { begun }),
       )
+      front = new SecureFront({ tls: () => config().tls, accept: server.accept, log })
+      server.on('connection', front.enter)
       // Left to Node, a client would be asked for its body before anybody knows who it is.
       for (const event of ['checkContinue', 'checkExpectation'] as const) {
         server.on(event, (req, res) => dispatch(dispatching, req, res))
@@ -294,7 +298,11 @@ export async function buildBff(
       stopping.abort()
       channels.stop()
       const { drain_seconds: drainSeconds } = deps.config().bridge.settings.server
-      await closeServer(app.server as Server, upgraded, drainSeconds)
+      front?.stop()
+      await closeServer(app.server as Server, drainSeconds, () => {
+        front?.destroy()
+        for (const socket of upgraded) socket.destroy()
+      })
       await app.close()
       await Promise.all(background)
       await ahead.stop()
@@ -315,13 +323,13 @@ export async function buildBff(
 /** Stops accepting and waits for the requests under way; idle connections end at once. */
 function closeServer(
   server: Server,
-  upgraded: ReadonlySet<Socket>,
   drainSeconds: number,
+  destroyOthers: () => void,
 ): Promise<void> {
   return new Promise((resolve) => {
     const late = setTimeout(() => {
       server.closeAllConnections()
-      for (const socket of upgraded) socket.destroy()
+      destroyOthers()
     }, drainSeconds * 1000)
     // A connection whose request is answered would be kept for the next one.
     const idle = setInterval(() => server.closeIdleConnections(), 100)

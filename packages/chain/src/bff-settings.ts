@@ -54,6 +54,15 @@ const serviceTokensSchema = z.record(
 export const bffSettingsSchema = z.strictObject({
   server: z.strictObject({
     ...listenSchema,
+    /** Listens by https, for HTTP/2 and HTTP/1.1; absent: by http, behind whatever ends TLS. */
+    tls: z
+      .strictObject({
+        /** The certificate and those above it (PEM). A changed file is taken over while running. */
+        cert_file: z.string().min(1),
+        /** Its private key (PEM, without a passphrase). */
+        key_file: z.string().min(1),
+      })
+      .optional(),
     /** The origin that browsers use. */
     public_url: httpUrl,
     /** How long requests under way may take when the process stops, in seconds. */

@@ -67,6 +67,9 @@ export const KEY_WORDS: Readonly<Record<string, Readonly<Record<string, string>>
   'BFF/config/settings.yaml': {
     'server.host': 'The address to listen on.',
     'server.port': '0 takes a free port.',
+    'server.tls': 'Listens by https, for HTTP/2 and HTTP/1.1; absent: by http, behind whatever ends TLS.',
+    'server.tls.cert_file': 'The certificate and those above it (PEM). A changed file is taken over while running.',
+    'server.tls.key_file': 'Its private key (PEM, without a passphrase).',
     'server.public_url': 'The origin that browsers use.',
     'server.drain_seconds': 'How long requests under way may take when the process stops, in seconds.',
     'server.trusted_proxies': 'Peers (addresses or CIDR blocks) whose `X-Forwarded-*` are believed.',

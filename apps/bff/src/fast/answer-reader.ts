@@ -6,6 +6,10 @@ export interface AnswerSink {
   head(head: ResponseHead): void
   /** A piece of the body. The bytes are gone when it returns. */
   data(bytes: Buffer, from: number, to: number): void
+  /** An answer before the answer; without it these are dropped. */
+  interim?(head: ResponseHead): void
+  /** All that follows is another protocol's; without it that is invalid. */
+  switched?(head: ResponseHead): void
 }
 
 /** Interim answers before one more is a flood. */
@@ -37,6 +41,11 @@ export class AnswerReader {
   /** Why it is invalid. */
   get reason(): string {
     return this.#reason
+  }
+
+  /** What came behind a chunked body: names and values in turn. */
+  get trailers(): readonly string[] {
+    return this.#chunks?.trailers ?? []
   }
 
   /** Once it is done: the connection may carry another one. */
@@ -103,9 +112,12 @@ export class AnswerReader {
     // An interim answer has nothing behind its head, and is not the last on its connection.
     const framed = head.length !== undefined || head.chunked || !head.reusable
     if (head.status >= 200) this.#begin(head)
-    else if (head.status === 101 || framed || ++this.#interim > MAX_INTERIM) {
+    else if (head.status === 101 && this.#sink.switched !== undefined) {
+      this.#state = 'close'
+      this.#sink.switched(head)
+    } else if (head.status === 101 || framed || ++this.#interim > MAX_INTERIM) {
       this.#refuse(`an answer of ${head.status} that nobody asked for`)
-    }
+    } else this.#sink.interim?.(head)
     return from + head.headBytes - before
   }
 

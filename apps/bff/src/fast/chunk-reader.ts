@@ -35,8 +35,8 @@ type Step =
   | 'invalid'
 
 /**
- * Reads a chunked body (RFC 9112 §7.1), by what it accepts. Extensions and trailers are read and
- * dropped, as §7.1.1 and §7.1.2 have it.
+ * Reads a chunked body (RFC 9112 §7.1), by what it accepts. Extensions are read and dropped, as
+ * §7.1.1 has it.
  */
 export class ChunkReader {
   #step: Step = 'size'
@@ -44,9 +44,16 @@ export class ChunkReader {
   #left = 0
   #extra = 0
   #name = ''
+  #value = ''
+  readonly #trailers: string[] = []
 
   get done(): boolean {
     return this.#step === 'done'
+  }
+
+  /** Names and values in turn, once it is done. */
+  get trailers(): readonly string[] {
+    return this.#trailers
   }
 
   get invalid(): boolean {
@@ -126,11 +133,18 @@ export class ChunkReader {
         this.#name = String.fromCharCode(byte)
         return TOKEN[byte] === 1 ? 'trailer name' : 'invalid'
       case 'trailer name':
-        if (byte === 0x3a) return isFraming(this.#name) ? 'invalid' : 'trailer value'
+        if (byte === 0x3a) {
+          this.#value = ''
+          return isFraming(this.#name) ? 'invalid' : 'trailer value'
+        }
         this.#name += String.fromCharCode(byte)
         return TOKEN[byte] === 1 ? 'trailer name' : 'invalid'
       case 'trailer value':
-        if (byte === CR) return 'trailer LF'
+        if (byte === CR) {
+          this.#trailers.push(this.#name, this.#value.trim())
+          return 'trailer LF'
+        }
+        this.#value += String.fromCharCode(byte)
         return isText(byte) ? 'trailer value' : 'invalid'
       case 'trailer LF':
         return byte === LF ? 'trailer' : 'invalid'

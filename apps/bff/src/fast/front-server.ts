@@ -6,7 +6,7 @@ import { ClientConnection, type FastDeps } from './client-connection.ts'
 import { CoarseClock } from './coarse-clock.ts'
 
 /**
- * Node's HTTP server with the fast path in front of it. Each connection is first read by
+ * Node's HTTP server with the fast path in front of it. Each connection that it is given is first read by
  * `ClientConnection`; what that does not recognise as a simple request goes, bytes and all, to the
  * listener that Node's server has for new connections, and stays there.
  */
@@ -53,13 +53,15 @@ export class FrontServer extends Server {
       idleMs: () => this.keepAliveTimeout,
       unreadMs: () => deps.config().bridge.settings.server.stall_seconds * 1000,
     }
-    this.on('connection', (socket: Socket) => {
-      this.#clients.add(new ClientConnection(socket, this.#deps))
-    })
     this.on('close', () => {
       this.#clock.stop()
       this.#pool.close()
     })
+  }
+
+  /** Takes a connection that speaks HTTP/1.1. */
+  readonly accept = (socket: Socket): void => {
+    this.#clients.add(new ClientConnection(socket, this.#deps))
   }
 
   override closeIdleConnections(): void {

@@ -28,6 +28,9 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ['/api/v1/health/ready', '/health/ready'],
 ])
 
+/** RFC 6797 §6.1: a year. */
+const HSTS = 'max-age=31536000'
+
 /** The BFF's own endpoints; everything else is the proxy's. */
 export async function buildRoutes(
   deps: RouteDeps,
@@ -55,6 +58,8 @@ export async function buildRoutes(
   })
   app.addHook('onSend', async (request, reply) => {
     reply.header('X-Correlation-ID', request.id)
+    // Said by whoever ends TLS. The attack: the next visit is by http, and somebody answers it.
+    if ('encrypted' in request.raw.socket) reply.header('Strict-Transport-Security', HSTS)
     const { corsOrigins } = deps.frontendOf(request.raw)
     const { Vary: vary, ...cors } = corsHeaders(request.headers.origin, corsOrigins)
     reply.headers(cors)

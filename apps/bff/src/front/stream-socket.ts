@@ -1,0 +1,234 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { AnswerReader } from '../fast/answer-reader.ts'
+import type { ResponseHead } from '../fast/response-head.ts'
+import { lowerName } from '../proxy/header-names.ts'
+import type { StreamRequest } from './stream-request.ts'
+
+const { NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR } = constants
+
+/** RFC 9113 §8.2.2, and what RFC 8441 §5 leaves out of an accepted handshake. */
+const NOT_RETURNED = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'sec-websocket-accept',
+])
+
+/**
+ * One stream of HTTP/2 as a connection of HTTP/1.1 with one request: what is read from it is the
+ * request, and what is written to it goes back as the stream's answer. So there is one gateway behind
+ * both protocols, with all of its rules, and none that holds for one of them alone.
+ *
+ * It is what the gateway needs of a `net.Socket`.
+ */
+export class StreamSocket extends Duplex {
+  readonly encrypted = true
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+  readonly #stream: ServerHttp2Stream
+  readonly #reader: AnswerReader
+  readonly #chunked: boolean
+  readonly #webSocket: boolean
+  /** Bytes that the stream has taken. */
+  #passed = 0
+  #trailers: string[] = []
+  #answering = false
+  #idle: NodeJS.Timeout | undefined
+  #idleMs = 0
+  #written: Buffer[] = []
+
+  constructor(
+    stream: ServerHttp2Stream,
+    { method, head, framing, webSocket }: StreamRequest,
+    peer: Socket,
+  ) {
+    super({ allowHalfOpen: true })
+    this.remoteAddress = peer.remoteAddress
+    this.remotePort = peer.remotePort
+    this.#stream = stream
+    this.#chunked = framing === 'chunked'
+    this.#webSocket = webSocket
+    this.#reader = new AnswerReader(method, {
+      head: (answer) => this.#respond(answer, answer.status),
+      // A body's pieces stay: nobody writes to them again.
+      data: (bytes, from, to) => void this.#written.push(bytes.subarray(from, to)),
+      interim: (answer) => this.#inform(answer),
+      ...(webSocket ? { switched: (answer: ResponseHead) => this.#respond(answer, 200) } : {}),
+    })
+    this.push(head, 'latin1')
+    stream.on('trailers', (headers: IncomingHttpHeaders) => {
+      this.#trailers = Object.entries(headers).flatMap(([name, value]) =>
+        [value ?? []].flat().flatMap((one) => [name, one]),
+      )
+    })
+    stream.on('data', (bytes: Buffer) => this.#receive(bytes))
+    stream.on('end', () => this.#ended())
+    stream.on('drain', () => this.#drained?.())
+    stream.on('error', () => this.destroy())
+    stream.on('close', () => this.destroy())
+    // Nobody takes what is sent behind a request that has none.
+    if (framing === 'none' && !webSocket) stream.resume()
+    else stream.pause()
+  }
+
+  #drained: (() => void) | undefined
+
+  /** As a `net.Socket` counts: what waits is written, too. */
+  get bytesWritten(): number {
+    return this.#passed + this.writableLength
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#moved()
+    const more = this.#chunked
+      ? this.push(
+          Buffer.concat([
+            Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1'),
+            bytes,
+            Buffer.from('\r\n'),
+          ]),
+        )
+      : this.push(bytes)
+    if (!more) this.#stream.pause()
+  }
+
+  /** A request's end is not the connection's: whoever closes their side wants no answer any more. */
+  #ended(): void {
+    if (this.#webSocket) this.push(null)
+    else if (this.#chunked) {
+      let lines = ''
+      for (let i = 0; i + 1 < this.#trailers.length; i += 2) {
+        lines += `${this.#trailers[i]}: ${this.#trailers[i + 1]}\r\n`
+      }
+      this.push(`0\r\n${lines}\r\n`, 'latin1')
+    }
+  }
+
+  override _read(): void {
+    this.#stream.resume()
+  }
+
+  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#moved()
+    if (this.#stream.destroyed) return done(new Error('the stream is closed'))
+    this.#reader.read(chunk, 0, chunk.length)
+    if (this.#reader.state === 'invalid') return done(new Error(this.#reader.reason))
+    let room = true
+    for (const piece of this.#written) room = this.#stream.write(piece)
+    this.#written = []
+    this.#passed += chunk.length
+    if (this.#reader.state === 'done') this.#finish()
+    if (room || this.#reader.state === 'done') return done()
+    this.#drained = () => {
+      this.#drained = undefined
+      done()
+    }
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    // Until the connection's end: a body of no told length, or frames.
+    if (this.#reader.close()) this.#finish()
+    if (this.#reader.state === 'done') done()
+    else done(new Error('the answer is not complete'))
+  }
+
+  override _destroy(cause: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#idle)
+    const stream = this.#stream
+    if (!stream.destroyed && !stream.closed) {
+      const whole = this.#reader.state === 'done'
+      // Cut short, and to be seen as cut short.
+      if (!whole) stream.close(this.#answering ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL)
+      // RFC 9113 §8.1: an answer that is whole before its request asks for the rest no more.
+      else if (!stream.readableEnded) stream.close(NGHTTP2_NO_ERROR)
+    }
+    this.#drained?.()
+    // A peer that is gone is no error of ours.
+    done(stream.destroyed ? null : cause)
+  }
+
+  #respond({ headers }: ResponseHead, status: number): void {
+    if (this.#stream.headersSent || this.#stream.destroyed) return
+    this.#answering = true
+    // Node ends a stream before it resets it, and an answer of untold length that was cut short would
+    // look whole. So the end is said here alone, and only where it is one.
+    this.#stream.respond(this.#fieldsOf(headers, status), { waitForTrailers: true })
+    this.#stream.once('wantTrailers', () => {
+      if (this.#reader.state !== 'done') return
+      this.#stream.sendTrailers(this.#grouped(this.#reader.trailers))
+    })
+  }
+
+  #inform({ status, headers }: ResponseHead): void {
+    if (!this.#stream.headersSent && !this.#stream.destroyed) {
+      this.#stream.additionalHeaders(this.#fieldsOf(headers, status))
+    }
+  }
+
+  #fieldsOf(headers: readonly string[], status: number): Record<string, string[] | number> {
+    return { ':status': status, ...this.#grouped(headers) }
+  }
+
+  #grouped(raw: readonly string[]): Record<string, string[]> {
+    const fields: Record<string, string[]> = {}
+    for (let i = 0; i + 1 < raw.length; i += 2) {
+      const name = lowerName(raw[i] ?? '')
+      if (NOT_RETURNED.has(name)) continue
+      const values = fields[name]
+      if (values === undefined) fields[name] = [raw[i + 1] ?? '']
+      else values.push(raw[i + 1] ?? '')
+    }
+    return fields
+  }
+
+  #finish(): void {
+    this.#stream.end()
+  }
+
+  #moved(): void {
+    this.#idle?.refresh()
+  }
+
+  setTimeout(ms: number, onTimeout?: () => void): this {
+    clearTimeout(this.#idle)
+    this.#idleMs = ms
+    if (onTimeout !== undefined) this.once('timeout', onTimeout)
+    if (ms > 0) this.#idle = setTimeout(() => this.emit('timeout'), ms)
+    return this
+  }
+
+  get timeout(): number {
+    return this.#idleMs
+  }
+
+  setNoDelay(): this {
+    return this
+  }
+
+  /** HTTP/2 has its own pings, one for all streams. */
+  setKeepAlive(): this {
+    return this
+  }
+
+  destroySoon(): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', () => this.destroy())
+  }
+
+  resetAndDestroy(): this {
+    return this.destroy()
+  }
+
+  ref(): this {
+    return this
+  }
+
+  unref(): this {
+    return this
+  }
+}
