@@ -1,3 +1,6 @@
+/** An explanation may take so long to be there. */
+const EXPLAINED_MS = 5_000
+
 /** What passes after the head of an answer, or before it: a backend that dies cannot take it back. */
 const HAS_BODY = new Set(['download', 'stream', 'upload', 'chunked'])
 
@@ -65,7 +68,12 @@ export class Ledger {
       this.fault(`${what}: ${response.status} ${text.slice(0, 300)}`)
       return false
     }
-    const explained = await this.#explain(id)
+    // What one worker has seen the others read a moment later.
+    const looked = performance.now()
+    let explained = await this.#explain(id)
+    while (explained === undefined && performance.now() - looked < EXPLAINED_MS) {
+      explained = await this.#explain(id)
+    }
     if (explained !== code) this.fault(`${what}: ${code} is explained as ${explained} (${id})`)
     return false
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { EVIL_ANSWERS, EVIL_REQUESTS, ODD_ANSWERS, ODD_REQUESTS } from './fast-corpus.ts'
+import { EVIL_REQUESTS, ODD_REQUESTS } from './fast-corpus.ts'
+import { EVIL_ANSWERS, ODD_ANSWERS } from './fast-corpus-answers.ts'
 import { fastReads, fastReadsAnswer, nodeReads, nodeReadsAnswer } from './fast-readings.ts'
 
 /*
