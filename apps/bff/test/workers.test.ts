@@ -121,6 +121,27 @@ test('two workers over one SQLite file are one BFF', async (t) => {
     )
   })
 
+  await t.test(
+    'a primary that is killed takes its workers along, and nothing stays locked',
+    async () => {
+      const workers = childrenOf(bff.pid ?? 0)
+      assert.equal(workers.length, 2)
+      await bff.stop('SIGKILL')
+      await until('their end', () =>
+        workers.every((pid) => {
+          try {
+            process.kill(pid, 0)
+            return false
+          } catch {
+            return true
+          }
+        }),
+      )
+      await bff.start()
+      assert.equal((await nodes.call(bff, who, CRUD)).status, 200)
+    },
+  )
+
   await t.test('a stop waits for what is under way, at every worker', async () => {
     const held: (() => void)[] = []
     echo.intercept = (_req, res) => {
@@ -143,29 +164,6 @@ test('two workers over one SQLite file are one BFF', async (t) => {
     assert.equal(await stopped, 0)
     for (const pid of workers) assert.throws(() => process.kill(pid, 0))
   })
-
-  await t.test(
-    'a primary that is killed takes its workers along, and nothing stays locked',
-    async () => {
-      await bff.start()
-      echo.intercept = undefined
-      const workers = childrenOf(bff.pid ?? 0)
-      assert.equal(workers.length, 2)
-      await bff.stop('SIGKILL')
-      await until('their end', () =>
-        workers.every((pid) => {
-          try {
-            process.kill(pid, 0)
-            return false
-          } catch {
-            return true
-          }
-        }),
-      )
-      await bff.start()
-      assert.equal((await nodes.call(bff, who, CRUD)).status, 200)
-    },
-  )
 })
 
 test('two workers over one Redis are one BFF', async (t) => {
