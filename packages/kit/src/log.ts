@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs'
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
 
 export type { Logger }
@@ -53,8 +54,11 @@ export function createLog(
   }
   // Written at once: a line in flight at `process.exit` would come after later ones, or never.
   if (!buffered) return pino(options, pino.destination({ sync: true }))
-  return pino(options, batched(worker === undefined ? BATCH_BYTES : WHOLE_BYTES))
+  return pino(options, batched(worker === undefined || isFile(1) ? BATCH_BYTES : WHOLE_BYTES))
 }
+
+/** Writes to a file that several processes have open are whole, however long. */
+const isFile = (descriptor: number): boolean => fstatSync(descriptor).isFile()
 
 /**
  * Standard output, to which lines go in batches. Not by the destination's own `minLength`, which
