@@ -5,16 +5,21 @@ import { readdirSync, readFileSync } from 'node:fs'
 /** The core of what is measured, and that of everything else. */
 export const CORES = { subject: '0', others: '1' }
 
+/** This process measures bodies itself: away from the subject's core. */
+export const moveAside = () =>
+  spawnSync('taskset', ['-acp', CORES.others, String(process.pid)], { stdio: 'ignore' })
+
 /** A process tied to one core; killed when this process ends. */
 export function onCore(
   core: string,
   command: string,
   args: readonly string[],
-  options: { env?: Record<string, string>; stdout?: number | 'pipe' } = {},
+  options: { env?: Record<string, string>; stdin?: 'pipe'; stdout?: number; cwd?: string } = {},
 ): ChildProcess {
   const child = spawn('taskset', ['-c', core, command, ...args], {
     env: { ...process.env, ...options.env },
-    stdio: ['ignore', options.stdout ?? 'pipe', 'inherit'],
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'inherit'],
   })
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
@@ -48,21 +53,19 @@ export async function outputOf<T>(child: ChildProcess): Promise<T> {
 
 const TICKS = 100
 
-/** CPU time of a process and its children so far, in milliseconds; nginx serves from its workers. */
-export function cpuMs(pid: number): number {
-  return family(pid).reduce((sum, one) => {
+/** CPU time of processes and their children so far, in milliseconds; nginx serves from its workers. */
+export const cpuMs = (pids: readonly number[]): number =>
+  family(pids).reduce((sum, one) => {
     const fields = statOf(one)
     return sum + ((Number(fields[11]) + Number(fields[12])) / TICKS) * 1000
   }, 0)
-}
 
-export function rssMb(pid: number): number {
-  const kb = family(pid).reduce((sum, one) => {
+/** Resident memory of processes and their children, in KB. */
+export const rssKb = (pids: readonly number[]): number =>
+  family(pids).reduce((sum, one) => {
     const line = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/status`, 'utf8'))
     return sum + Number(line?.[1] ?? 0)
   }, 0)
-  return Math.round(kb / 102.4) / 10
-}
 
 /** The fields of /proc/PID/stat behind the name, which may hold anything. */
 const statOf = (pid: number): string[] => {
@@ -70,19 +73,24 @@ const statOf = (pid: number): string[] => {
   return text.slice(text.lastIndexOf(')') + 2).split(' ')
 }
 
-function family(pid: number): number[] {
+function family(pids: readonly number[]): number[] {
   const children = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((one) => {
       try {
-        return Number(statOf(one)[1]) === pid
+        return pids.includes(Number(statOf(one)[1]))
       } catch {
         return false
       }
     })
-  return [pid, ...children]
+  return [...new Set([...pids, ...children])]
 }
 
 export const has = (command: string): boolean =>
   spawnSync('which', [command], { stdio: 'ignore' }).status === 0
+
+export function pidOf(child: ChildProcess): number {
+  if (child.pid === undefined) throw new Error(`${child.spawnfile} could not be started`)
+  return child.pid
+}
