@@ -71,29 +71,33 @@ export async function sqliteSubject(cleanup: Cleanup): Promise<Subject> {
     get store() {
       return store
     },
-    // In a hurry: without a journal, and so without anybody else.
     async fill(template, count, expiresAt) {
       await store.close()
-      const db = openDatabase(path, log)
-      db.exec(`
-        PRAGMA journal_mode = DELETE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;
-        BEGIN;
-        CREATE TEMP TABLE last AS SELECT max(row) AS row FROM sessions;
-        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
-        INSERT INTO sessions (id, sealed, card, version, fence, created_at, seen_at, expires_at)
-        SELECT lower(hex(randomblob(32))), sealed, card, version, fence, created_at,
-          seen_at - abs(random() % 900), ${expiresAt} - abs(random() % 20)
-        FROM n, sessions WHERE id = '${template}';
-        INSERT INTO session_keys
-        SELECT kind, lower(hex(randomblob(32))), sessions.row FROM sessions, session_keys
-        WHERE sessions.row > (SELECT row FROM last)
-          AND session = (SELECT row FROM sessions WHERE id = '${template}');
-        COMMIT`)
-      db.close()
+      copySessions(path, template, count, expiresAt)
       store = openSqliteStore(path, log)
     },
     bytes: async () => statSync(path).size,
   }
+}
+
+/** In a hurry: without a journal, and so without anybody else. */
+export function copySessions(path: string, template: string, count: number, expiresAt: number) {
+  const db = openDatabase(path, captureLog([]))
+  db.exec(`
+    PRAGMA journal_mode = DELETE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;
+    BEGIN;
+    CREATE TEMP TABLE last AS SELECT max(row) AS row FROM sessions;
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+    INSERT INTO sessions (id, sealed, card, version, fence, created_at, seen_at, expires_at)
+    SELECT lower(hex(randomblob(32))), sealed, card, version, fence, created_at,
+      seen_at - abs(random() % 900), ${expiresAt} - abs(random() % 20)
+    FROM n, sessions WHERE id = '${template}';
+    INSERT INTO session_keys
+    SELECT kind, lower(hex(randomblob(32))), sessions.row FROM sessions, session_keys
+    WHERE sessions.row > (SELECT row FROM last)
+      AND session = (SELECT row FROM sessions WHERE id = '${template}');
+    COMMIT`)
+  db.close()
 }
 
 const COPY = `

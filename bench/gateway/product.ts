@@ -83,7 +83,9 @@ export async function startProduct(
   const start = async (app: string, core: string, health: string) => {
     const stdout = openSync(join(data, `${app}.log`), 'a')
     const main = join(ROOT, `apps/${app}/src/main.ts`)
-    const child = onCore(core, process.execPath, [main], { env, stdout })
+    // As `bridge up` starts it.
+    const flags = ['--max-semi-space-size=16']
+    const child = onCore(core, process.execPath, [...flags, main], { env, stdout })
     t.after(() => stop(child))
     await answers(health)
     return child
