@@ -111,6 +111,14 @@ export class FramePeer {
     for (const part of parts) this.#socket.write(part, 'latin1')
   }
 
+  end(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
   /** The preface and the settings, as every client begins (§3.4). */
   begin(): this {
     this.send(PREFACE, frame(FRAME.SETTINGS, 0, 0), frame(FRAME.SETTINGS, ACK, 0))

@@ -26,6 +26,8 @@ const CIPHERS = [
 /** How long a handshake may take, and how long a connection may have no stream. */
 const HANDSHAKE_MS = 10_000
 const IDLE_MS = 60_000
+/** When a silent peer is asked whether it is still there. */
+const KEEP_ALIVE_MS = 60_000
 
 /**
  * What one peer may ask of the process. The attacks are all of one kind, cheap to send and dear to hear: streams
@@ -118,6 +120,11 @@ export class SecureFront {
     session.on('close', () => this.#sessions.delete(session))
     session.on('error', () => session.destroy())
     session.setTimeout(IDLE_MS, () => session.close())
+    // An HTTP server's connections may be half open. The attack: open streams, and leave; each would keep its
+    // place, its channel and its backend.
+    socket.once('end', () => session.destroy())
+    // Some go without a word, and a WebSocket asks for nothing that they could fail to answer.
+    socket.setKeepAlive(true, KEEP_ALIVE_MS)
     session.on('stream', (stream, _headers, flags, raw: string[] = []) => {
       stream.on('error', () => {})
       const reading = readStream(raw, (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0)

@@ -67,6 +67,8 @@ export class StreamSocket extends Duplex {
     })
     stream.on('data', (bytes: Buffer) => this.#receive(bytes))
     stream.on('end', () => this.#ended())
+    // Before what waits is read: nobody may ever read it.
+    stream.on('aborted', () => this.destroy())
     stream.on('drain', () => this.#drained?.())
     stream.on('error', () => this.destroy())
     stream.on('close', () => this.destroy())
@@ -96,9 +98,13 @@ export class StreamSocket extends Duplex {
     if (!more) this.#stream.pause()
   }
 
-  /** A request's end is not the connection's: whoever closes their side wants no answer any more. */
+  /**
+   * A request's end is not the connection's: whoever closes their side wants no answer any more. Node ends a stream
+   * that was reset, too: a body of untold length that was given up would arrive as a whole one.
+   */
   #ended(): void {
-    if (this.#webSocket) this.push(null)
+    if (this.#stream.closed) this.destroy()
+    else if (this.#webSocket) this.push(null)
     else if (this.#chunked) {
       let lines = ''
       for (let i = 0; i + 1 < this.#trailers.length; i += 2) {
@@ -209,7 +215,7 @@ export class StreamSocket extends Duplex {
     return this
   }
 
-  /** HTTP/2 has its own pings, one for all streams. */
+  /** The connection below has its own, one for all streams. */
   setKeepAlive(): this {
     return this
   }
