@@ -87,6 +87,8 @@ export async function startWorkers(
         if (number === undefined) return
         waiting.delete(worker)
         if (value !== undefined) answers.set(number, value)
+        // While it lives: one that dies before the others have answered is counted once.
+        if (value !== undefined && question === 'metrics') totals.note(number, value as Snapshot)
         if (waiting.size === 0) done()
       })
       if (waiting.size === 0) done()
@@ -99,7 +101,6 @@ export async function startWorkers(
     const answers = await askAll(question)
     // Half of a reload is not to be told as a whole.
     if (question === 'reload') return answers.size < expected ? undefined : [...answers.values()]
-    for (const [number, snapshot] of answers) totals.note(number, snapshot as Snapshot)
     return totals.text(own)
   }
 
@@ -132,7 +133,7 @@ export async function startWorkers(
       worker.once('exit', (code, signal) => {
         reject(new Error(`worker ${number} ended with ${signal ?? code} before it listened`))
         for (const hear of asked.values()) hear(worker, undefined)
-        void totals.forget(number)
+        totals.forget(number)
         if (stopping || !(started || place.listens)) return
         followUp(place, signal ?? code)
       })

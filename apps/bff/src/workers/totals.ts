@@ -8,7 +8,8 @@ export type Snapshot = Awaited<ReturnType<Registry['getMetricsAsJSON']>>
  * that falls looks to Prometheus like a restart, after which everything is counted a second time.
  */
 export class Totals {
-  #gone: Snapshot = []
+  /** Of those that died since anybody asked, and one of all before. */
+  readonly #gone: Snapshot[] = []
   readonly #latest = new Map<number, Snapshot>()
 
   /** @param worker number of a process that lives. */
@@ -16,18 +17,29 @@ export class Totals {
     this.#latest.set(worker, snapshot)
   }
 
-  async forget(worker: number): Promise<void> {
+  /** At once: of two that die together neither may overwrite what the other had counted. */
+  forget(worker: number): void {
     const last = this.#latest.get(worker)
     if (last === undefined) return
     this.#latest.delete(worker)
-    const counted = last.filter(({ type }) => isCount(`${type}`))
-    this.#gone = await AggregatorRegistry.aggregate([this.#gone, counted]).getMetricsAsJSON()
+    this.#gone.push(last.filter(({ type }) => isCount(`${type}`)))
   }
 
   /** @param own what the primary itself measures. */
   async text(own: Registry): Promise<string> {
-    const all = [await own.getMetricsAsJSON(), ...this.#latest.values(), this.#gone]
-    return AggregatorRegistry.aggregate(all).metrics()
+    const mine = await own.getMetricsAsJSON()
+    const gone = this.#gone.slice()
+    const all = [mine, ...this.#latest.values(), ...gone]
+    const text = AggregatorRegistry.aggregate(all).metrics()
+    if (gone.length > 1) await this.#sumUp(gone)
+    return text
+  }
+
+  async #sumUp(gone: readonly Snapshot[]): Promise<void> {
+    const sum = await AggregatorRegistry.aggregate([...gone]).getMetricsAsJSON()
+    // Somebody else has done it meanwhile.
+    if (gone.some((snapshot, i) => this.#gone[i] !== snapshot)) return
+    this.#gone.splice(0, gone.length, sum)
   }
 }
 
