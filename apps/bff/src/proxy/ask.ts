@@ -110,6 +110,9 @@ async function takeTurn(
   return answer
 }
 
+/** May come after the request as well: a broken record where the answer to a done POST was to be. */
+const MID_TLS = /^(ERR_SSL_|EPROTO)/
+
 /**
  * Whether a request may be sent again: it never arrived, or asking twice is as good as once (RFC 9110
  * §9.2.2). Once anything was answered, it may not: that answer is the answer.
@@ -117,7 +120,7 @@ async function takeTurn(
 function mayRepeat({ method }: Exchange, answer: UpstreamAnswer | Switched): boolean {
   switch (answer.kind) {
     case 'tls':
-      return true
+      return IDEMPOTENT.has(method) || !MID_TLS.test(answer.reason)
     case 'unreachable':
       return answer.unsent === true || IDEMPOTENT.has(method)
     case 'timeout':
