@@ -265,7 +265,12 @@ export async function buildBff(
         { config, log, channels, admit: pipeline, settle: settling },
         (req, res, begun) => dispatch(dispatching, req, res, { begun }),
       )
-      front = new SecureFront({ tls: () => config().tls, accept: server.accept, log })
+      front = new SecureFront({
+        tls: () => config().tls,
+        accept: server.accept,
+        unreadMs: () => config().bridge.settings.server.stall_seconds * 1000,
+        log,
+      })
       server.on('connection', front.enter)
       // Left to Node, a client would be asked for its body before anybody knows who it is.
       for (const event of ['checkContinue', 'checkExpectation'] as const) {

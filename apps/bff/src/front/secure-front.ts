@@ -35,6 +35,8 @@ const KEEP_ALIVE_MS = 60_000
  * pings, settings and empty frames.
  */
 const LIMITS = {
+  // A backend's field that comes twice goes on as over HTTP/1.1, and does not throw.
+  strictSingleValueFields: false,
   settings: {
     enableConnectProtocol: true,
     enablePush: false,
@@ -57,6 +59,7 @@ const LIMITS = {
 export class SecureFront {
   readonly #tls: () => FrontTls | undefined
   readonly #accept: (socket: Socket) => void
+  readonly #unreadMs: () => number
   readonly #log: Logger
   readonly #sessions = new Set<ServerHttp2Session>()
   #server: Server | undefined
@@ -70,10 +73,12 @@ export class SecureFront {
   constructor(deps: {
     tls: () => FrontTls | undefined
     accept: (socket: Socket) => void
+    unreadMs: () => number
     log: Logger
   }) {
     this.#tls = deps.tls
     this.#accept = deps.accept
+    this.#unreadMs = deps.unreadMs
     this.#log = deps.log
   }
 
@@ -139,7 +144,7 @@ export class SecureFront {
         stream.end(body)
         return
       }
-      this.#accept(new StreamSocket(stream, reading, socket) as unknown as Socket)
+      this.#accept(new StreamSocket(stream, reading, socket, this.#unreadMs()) as unknown as Socket)
     })
     if (this.#stopping) session.close()
   }

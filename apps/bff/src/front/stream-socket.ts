@@ -33,8 +33,10 @@ export class StreamSocket extends Duplex {
   readonly #reader: AnswerReader
   readonly #chunked: boolean
   readonly #webSocket: boolean
+  readonly #unreadMs: number
   /** Bytes that the stream has taken. */
   #passed = 0
+  #received = 0
   #trailers: string[] = []
   #answering = false
   #idle: NodeJS.Timeout | undefined
@@ -45,11 +47,14 @@ export class StreamSocket extends Duplex {
     stream: ServerHttp2Stream,
     { method, head, framing, webSocket }: StreamRequest,
     peer: Socket,
+    /** How long the end of an answer may wait for the peer to read it. */
+    unreadMs: number,
   ) {
     super({ allowHalfOpen: true })
     this.remoteAddress = peer.remoteAddress
     this.remotePort = peer.remotePort
     this.#stream = stream
+    this.#unreadMs = unreadMs
     this.#chunked = framing === 'chunked'
     this.#webSocket = webSocket
     this.#reader = new AnswerReader(method, {
@@ -84,8 +89,14 @@ export class StreamSocket extends Duplex {
     return this.#passed + this.writableLength
   }
 
+  /** Who sends next to nothing of a body is found by it. */
+  get bytesRead(): number {
+    return this.#received
+  }
+
   #receive(bytes: Buffer): void {
     this.#moved()
+    this.#received += bytes.length
     const more = this.#chunked
       ? this.push(
           Buffer.concat([
@@ -121,32 +132,43 @@ export class StreamSocket extends Duplex {
   override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#moved()
     if (this.#stream.destroyed) return done(new Error('the stream is closed'))
-    this.#reader.read(chunk, 0, chunk.length)
+    try {
+      this.#reader.read(chunk, 0, chunk.length)
+    } catch (cause) {
+      // A head that Node does not send by HTTP/2 is the backend's, and costs this answer alone.
+      return done(cause instanceof Error ? cause : new Error('the answer cannot be sent'))
+    }
     if (this.#reader.state === 'invalid') return done(new Error(this.#reader.reason))
     let room = true
     for (const piece of this.#written) room = this.#stream.write(piece)
     this.#written = []
     this.#passed += chunk.length
-    if (this.#reader.state === 'done') this.#finish()
-    if (room || this.#reader.state === 'done') return done()
+    const whole = this.#reader.state === 'done'
+    if (room && !whole) return done()
     this.#drained = () => {
       this.#drained = undefined
       done()
     }
+    if (whole) this.#finish()
   }
 
   override _final(done: (error?: Error | null) => void): void {
     // Until the connection's end: a body of no told length, or frames.
-    if (this.#reader.close()) this.#finish()
-    if (this.#reader.state === 'done') done()
-    else done(new Error('the answer is not complete'))
+    const ends = this.#reader.close()
+    if (this.#reader.state !== 'done') return done(new Error('the answer is not complete'))
+    if (!ends) return done()
+    this.#drained = () => {
+      this.#drained = undefined
+      done()
+    }
+    this.#finish()
   }
 
   override _destroy(cause: Error | null, done: (error?: Error | null) => void): void {
     clearTimeout(this.#idle)
     const stream = this.#stream
     if (!stream.destroyed && !stream.closed) {
-      const whole = this.#reader.state === 'done'
+      const whole = this.#reader.state === 'done' && stream.writableFinished
       // Cut short, and to be seen as cut short.
       if (!whole) stream.close(this.#answering ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL)
       // RFC 9113 §8.1: an answer that is whole before its request asks for the rest no more.
@@ -191,8 +213,19 @@ export class StreamSocket extends Duplex {
     return fields
   }
 
+  /**
+   * The answer counts as written once the peer's window has let all of it go: what a peer does not read
+   * would be held for as long as it likes (a window of zero), and no one would look at it any more.
+   */
   #finish(): void {
-    this.#stream.end()
+    const stream = this.#stream
+    const late = setTimeout(() => this.destroy(), this.#unreadMs)
+    stream.once('close', () => clearTimeout(late))
+    stream.once('finish', () => {
+      clearTimeout(late)
+      this.#drained?.()
+    })
+    stream.end()
   }
 
   #moved(): void {
