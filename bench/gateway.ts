@@ -56,8 +56,12 @@ async function run({ rounds, seconds, sessions, workers, strict, ...more }: Opti
   subjects.push(...peers.subjects)
   for (const [name, why] of Object.entries(peers.missing)) progress(`without ${name}: ${why}`)
 
-  for (const subject of subjects)
-    await measureLoad(subject, { connections: CONNECTIONS, seconds: 1 })
+  const memories = new Map<string, Memory>()
+  for (const subject of subjects) {
+    await measureLoad(subject, { connections: CONNECTIONS, seconds: 2 })
+    // Before the rounds: behind them the heap has room that further connections would fill unseen.
+    memories.set(subject.name, await weigh(subject))
+  }
   const turns = new Map<string, Turn[]>()
   for (let round = 1; round <= rounds; round++) {
     for (const subject of subjects) {
@@ -69,7 +73,8 @@ async function run({ rounds, seconds, sessions, workers, strict, ...more }: Opti
   }
   const results = []
   for (const subject of subjects) {
-    const memory = await weigh(subject)
+    const memory = memories.get(subject.name)
+    if (memory === undefined) continue
     results.push(resultOf(subject, turns.get(subject.name) ?? [], memory))
   }
   const goals = judgeGoals(

@@ -73,29 +73,38 @@ export async function sqliteSubject(cleanup: Cleanup): Promise<Subject> {
     },
     async fill(template, count, expiresAt) {
       await store.close()
-      copySessions(path, template, count, expiresAt)
+      fillSqlite(path, template, count, expiresAt)
       store = openSqliteStore(path, log)
     },
     bytes: async () => statSync(path).size,
   }
 }
 
-/** In a hurry: without a journal, and so without anybody else. */
-export function copySessions(path: string, template: string, count: number, expiresAt: number) {
+/**
+ * Copies a session of the database at `path`, `undefined`: any; in a hurry, without a journal, and so
+ * without anybody else.
+ */
+export function fillSqlite(
+  path: string,
+  template: string | undefined,
+  count: number,
+  expiresAt: number,
+): void {
   const db = openDatabase(path, captureLog([]))
+  const from = template === undefined ? '(SELECT min(id) FROM sessions)' : `'${template}'`
   db.exec(`
     PRAGMA journal_mode = DELETE; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;
     BEGIN;
-    CREATE TEMP TABLE last AS SELECT max(row) AS row FROM sessions;
+    CREATE TEMP TABLE last AS SELECT max(row) AS row, ${from} AS template FROM sessions;
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
     INSERT INTO sessions (id, sealed, card, version, fence, created_at, seen_at, expires_at)
     SELECT lower(hex(randomblob(32))), sealed, card, version, fence, created_at,
       seen_at - abs(random() % 900), ${expiresAt} - abs(random() % 20)
-    FROM n, sessions WHERE id = '${template}';
+    FROM n, sessions WHERE id = (SELECT template FROM last);
     INSERT INTO session_keys
     SELECT kind, lower(hex(randomblob(32))), sessions.row FROM sessions, session_keys
     WHERE sessions.row > (SELECT row FROM last)
-      AND session = (SELECT row FROM sessions WHERE id = '${template}');
+      AND session = (SELECT row FROM sessions WHERE id = (SELECT template FROM last));
     COMMIT`)
   db.close()
 }

@@ -16,6 +16,8 @@ interface Parts {
   modules?: string
   http?: string
   location: string
+  /** Further locations that do the same as `/`. */
+  prefixes?: readonly string[]
   more?: string
 }
 
@@ -28,8 +30,10 @@ export async function plainNginx(
   t: Cleanup,
   backend: number,
   callers: readonly Caller[],
+  prefixes: readonly string[] = [],
 ): Promise<Subject> {
   const { port, pids } = await nginx(t, backend, {
+    prefixes,
     location: `proxy_set_header Authorization "Bearer ${FIXED}"; proxy_set_header Cookie "";`,
   })
   const name = 'nginx proxy_pass, fixed bearer'
@@ -109,9 +113,11 @@ export const httpGlobals = (directory: string) => {
 async function nginx(
   t: Cleanup,
   backend: number,
-  { modules = '', http = '', location, more = '' }: Parts,
+  { modules = '', http = '', location, prefixes = [], more = '' }: Parts,
 ): Promise<{ port: number; pids: number[] }> {
   const port = await freePorts(1)
+  const carry = `proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_max_temp_file_size 0; proxy_request_buffering off;`
   return runNginx(
     t,
     port,
@@ -120,9 +126,7 @@ ${globals(directory)}
 http { ${httpGlobals(directory)} ${http}
   upstream backend { server 127.0.0.1:${backend}; keepalive 128; keepalive_requests 1000000000; }
   server { listen 127.0.0.1:${port} backlog=4096; client_max_body_size 0;
-    location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_max_temp_file_size 0; proxy_request_buffering off;
-      ${location} }
+    ${['/', ...prefixes].map((prefix) => `location ${prefix} { ${carry} ${location} }`).join('\n')}
     ${more}
   }
 }

@@ -9,7 +9,10 @@ export const CORES = { subject: '0', others: '1' }
 export const moveAside = () =>
   spawnSync('taskset', ['-acp', CORES.others, String(process.pid)], { stdio: 'ignore' })
 
-/** A process tied to one core; killed when this process ends. */
+// Whoever ends the benchmark early ends all that it has started.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
+
+/** A process tied to one core; told to end when this process ends. */
 export function onCore(
   core: string,
   command: string,
@@ -21,9 +24,10 @@ export function onCore(
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'inherit'],
   })
-  const kill = () => child.kill('SIGKILL')
-  process.once('exit', kill)
-  child.once('exit', () => process.off('exit', kill))
+  // Not by force: the workers of some would go on without the one that looks after them.
+  const end = () => child.kill('SIGTERM')
+  process.once('exit', end)
+  child.once('exit', () => process.off('exit', end))
   return child
 }
 

@@ -1,4 +1,4 @@
-import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { AnswerReader } from '../fast/answer-reader.ts'
@@ -37,7 +37,6 @@ export class StreamSocket extends Duplex {
   /** Bytes that the stream has taken. */
   #passed = 0
   #received = 0
-  #trailers: string[] = []
   #answering = false
   #idle: NodeJS.Timeout | undefined
   #idleMs = 0
@@ -65,11 +64,6 @@ export class StreamSocket extends Duplex {
       ...(webSocket ? { switched: (answer: ResponseHead) => this.#respond(answer, 200) } : {}),
     })
     this.push(head, 'latin1')
-    stream.on('trailers', (headers: IncomingHttpHeaders) => {
-      this.#trailers = Object.entries(headers).flatMap(([name, value]) =>
-        [value ?? []].flat().flatMap((one) => [name, one]),
-      )
-    })
     stream.on('data', (bytes: Buffer) => this.#receive(bytes))
     stream.on('end', () => this.#ended())
     // Before what waits is read: nobody may ever read it.
@@ -116,13 +110,8 @@ export class StreamSocket extends Duplex {
   #ended(): void {
     if (this.#stream.closed) this.destroy()
     else if (this.#webSocket) this.push(null)
-    else if (this.#chunked) {
-      let lines = ''
-      for (let i = 0; i + 1 < this.#trailers.length; i += 2) {
-        lines += `${this.#trailers[i]}: ${this.#trailers[i + 1]}\r\n`
-      }
-      this.push(`0\r\n${lines}\r\n`, 'latin1')
-    }
+    // Without the trailer: no backend gets one, and none is put into words.
+    else if (this.#chunked) this.push('0\r\n\r\n', 'latin1')
   }
 
   override _read(): void {
