@@ -27,7 +27,11 @@ const FITS: BindingVerdict = { kind: 'fits' }
 
 type Request = Pick<IncomingMessage, 'socket' | 'headers'>
 
-/** What was last found to fit, as it came: the next request of the same browser costs comparisons. */
+/** How many ways to come are known for a session. */
+const MAX_ACCEPTED = 4
+const NONE: readonly Accepted[] = []
+
+/** What was found to fit, as it came: the next request of the same browser costs comparisons. */
 interface Accepted {
   rules: BindingRules
   agent: string | undefined
@@ -44,7 +48,8 @@ interface Accepted {
 export class SessionBindings {
   readonly #keys: StoreKeys
   readonly #failed: (fault: BindingFault, session: Session) => void
-  readonly #accepted = new WeakMap<Session, Accepted>()
+  /** A network may have several addresses, and a browser reach us by each in turn. */
+  readonly #accepted = new WeakMap<Session, Accepted[]>()
 
   constructor(deps: {
     keys: StoreKeys
@@ -68,14 +73,14 @@ export class SessionBindings {
 
   /** Whether it is as it was when it last fitted; costs comparisons, and changes nothing. */
   knows(session: Session, { headers, socket }: Request, rules: BindingRules): boolean {
-    const last = this.#accepted.get(session)
-    return (
-      last !== undefined &&
-      last.agent === headers['user-agent'] &&
-      last.peer === socket.remoteAddress &&
-      last.forwarded === headers['x-forwarded-for'] &&
-      last.rules === rules
-    )
+    const { remoteAddress: peer } = socket
+    const agent = headers['user-agent']
+    const forwarded = headers['x-forwarded-for']
+    for (const seen of this.#accepted.get(session) ?? NONE) {
+      if (seen.peer !== peer || seen.agent !== agent || seen.forwarded !== forwarded) continue
+      if (seen.rules === rules) return true
+    }
+    return false
   }
 
   judge(session: Session, request: Request, rules: BindingRules): BindingVerdict {
@@ -98,7 +103,8 @@ export class SessionBindings {
         return { kind, fault: 'network' }
       }
     }
-    this.#accepted.set(session, seen)
+    const others = this.#accepted.get(session)?.filter((one) => one.rules === rules) ?? []
+    this.#accepted.set(session, [seen, ...others.slice(0, MAX_ACCEPTED - 1)])
     return FITS
   }
 
