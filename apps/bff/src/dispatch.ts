@@ -6,6 +6,7 @@ import { findPlace } from './place.ts'
 import { preflightHeaders } from './proxy/cors.ts'
 import { type Exchange, type HowItCame, newExchange } from './proxy/exchange.ts'
 import { headFault } from './proxy/head-fault.ts'
+import { inTurn } from './proxy/in-turn.ts'
 import { type PipelineDeps, proxy } from './proxy/pipeline.ts'
 import { sendProblem } from './proxy/reply.ts'
 import { watchClient } from './proxy/slow-clients.ts'
@@ -54,14 +55,20 @@ export function dispatch(
   deps.exchanges.set(req, exchange)
   res.once('close', () => settle(deps, exchange))
 
-  const place = findPlace(exchange)
+  if (upgrade === undefined) inTurn(exchange, () => answerAt(deps, exchange))
+  else answerAt(deps, exchange)
+}
+
+function answerAt(deps: DispatchDeps, exchange: Exchange): void {
+  const { req, res } = exchange
+  const found = findPlace(exchange)
   watchClient(exchange)
   const fault = headFault(req)
   if (fault !== undefined) {
     // What is read behind it may be its body to whoever sent it.
     deps.faulty.add(req.socket)
     res.shouldKeepAlive = false
-    if (place.kind !== 'refused') return sendProblem(exchange, 'BAD_REQUEST', fault)
+    if (found.kind !== 'refused') return sendProblem(exchange, 'BAD_REQUEST', fault)
   }
   const { expect } = req.headers
   if (expect !== undefined && req.httpVersion !== '1.0') {
@@ -74,9 +81,9 @@ export function dispatch(
     }
     exchange.goOn = continuation(res)
   }
-  switch (place.kind) {
+  switch (found.kind) {
     case 'refused':
-      return sendProblem(exchange, place.code, place.detail, place.more)
+      return sendProblem(exchange, found.code, found.detail, found.more)
     case 'preflight':
       return answerPreflight(exchange)
     case 'verify':
