@@ -62,6 +62,9 @@ const MALFORMED: Record<string, [more: string[], pseudo?: string[]]> = {
   'a path with a space': [[], pseudo(':path', '/x HTTP/1.1')],
   'a path with a line break': [[], pseudo(':path', '/x\r\nhost: b')],
   'a path beyond ASCII': [[], pseudo(':path', '/\u00e9')],
+  'a path that is a URL, with a host of its own (§8.3.1)': [[], pseudo(':path', 'http://b/x')],
+  'a path that begins without a slash (§8.3.1)': [[], pseudo(':path', 'x')],
+  'an asterisk for another method than OPTIONS (§8.3.1)': [[], pseudo(':path', '*')],
   ':protocol without CONNECT (RFC 8441 §4)': [[], [...PSEUDO, ':protocol', 'websocket']],
 }
 

@@ -121,6 +121,8 @@ function readTarget(
     return { kind: 'refused', detail: 'CONNECT is for proxies of another kind' }
   }
   if (path === undefined || !TARGET.test(path)) return { kind: 'malformed' }
+  // §8.3.1. The attack: a path that is a whole URL names a second host, once it is a line of HTTP/1.1.
+  if (!path.startsWith('/') && !(path === '*' && method === 'OPTIONS')) return { kind: 'malformed' }
   if (pseudo.get(':scheme') !== 'https') {
     return { kind: 'refused', detail: 'the scheme is https, as this connection is' }
   }
