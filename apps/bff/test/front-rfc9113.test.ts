@@ -136,6 +136,11 @@ test('HTTP/2, frame by frame', async (t) => {
       1,
     ],
     '§8.3.1: no path': [(client) => client.request(1, GET.slice(0, 3)), [CODE.PROTOCOL_ERROR], 1],
+    '§8.3.1: a path that is a URL, with a host of its own': [
+      (client) => client.request(1, [...GET.slice(0, 3), [':path', 'http://admin/health']]),
+      [CODE.PROTOCOL_ERROR],
+      1,
+    ],
     '§8.3: a pseudo-field of an answer': [
       (client) => client.request(1, [[':status', '200'], ...GET]),
       [CODE.PROTOCOL_ERROR],
@@ -198,6 +203,42 @@ test('HTTP/2, frame by frame', async (t) => {
     assert.equal(url, '/api/framed')
     assert.equal(headers?.['x-z'], 'b')
     assert.deepEqual([headers?.['x-y'], headers?.['x-admin']], [undefined, undefined])
+  })
+
+  // The attack: behind the last chunk a trailer is text, and an empty line in it the end of the request.
+  await t.test('§8.1: a trailer is never a second request, nor a field of the first', async () => {
+    const { csrf_token: csrf } = JSON.parse(
+      (
+        await ask(session, { ':path': '/api/auth/session', cookie: visitor.cookie })
+      ).body.toString(),
+    )
+    for (const value of [
+      'a\r\nx-admin: 1',
+      'a\r\n\r\nGET /api/crud/admin HTTP/1.1\r\nhost: x\r\n\r\n',
+    ]) {
+      const client = await peer()
+      const before = echo.arrivals.length
+      const proof = [
+        ['origin', origin],
+        ['x-csrf-token', csrf],
+      ] as const
+      client.request(1, [[':method', 'POST'], ...CALL.slice(1), ...own, ...proof], 0)
+      client.send(frame(FRAME.DATA, 0, 1, Buffer.from('body')))
+      client.request(1, [
+        ['x-y', value],
+        ['x-z', 'b'],
+      ])
+      await client.got(FRAME.HEADERS, 1)
+      const arrived = echo.arrivals.slice(before)
+      assert.deepEqual(
+        arrived.map(({ url, body }) => [url, body.toString()]),
+        [['/api/framed', 'body']],
+      )
+      assert.deepEqual(
+        [arrived[0]?.headers['x-admin'], arrived[0]?.headers['x-z']],
+        [undefined, undefined],
+      )
+    }
   })
 
   await t.test('§6.7: a PING comes back with what it held', async () => {

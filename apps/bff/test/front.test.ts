@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { VISITOR_AGENT } from '@audience-bridge/testkit/raw.ts'
 import { until } from '@audience-bridge/testkit/wait.ts'
+import { slowRequests } from './fast-world.ts'
 import { answerOf, ask, connectTo, startSecure } from './front-world.ts'
 
 test('the BFF by https, over HTTP/2 and HTTP/1.1', async (t) => {
@@ -147,6 +148,36 @@ test('the BFF by https, over HTTP/2 and HTTP/1.1', async (t) => {
       assert.equal(JSON.parse(text).url, `/api/old-${i}`)
     }
     assert.equal(sockets.size, 1)
+  })
+
+  await t.test('both take the fast path', async (t) => {
+    const slow = slowRequests(t, gateway.bff)
+    const call = request(`${origin}/api/crud/fast`, {
+      ...{ agent: false, ca: authority.cert },
+      headers: { cookie, 'user-agent': VISITOR_AGENT },
+    })
+    call.end()
+    const [answer] = await once(call, 'response')
+    answer.resume()
+    await once(answer, 'end')
+    assert.equal((await ask(session, { ':path': '/api/crud/fast', cookie })).status, 200)
+    assert.deepEqual(slow, [])
+    await ask(session, { ':path': '/health' })
+    assert.deepEqual(slow, ['GET /health'], 'what is not fast is seen')
+  })
+
+  await t.test('an event arrives while its stream goes on', async () => {
+    echo.intercept = (_req, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
+      return true
+    }
+    const stream = session.request({
+      ...{ ':path': '/api/crud/events', cookie, 'user-agent': VISITOR_AGENT },
+    })
+    const [event] = await once(stream, 'data')
+    assert.equal(String(event), 'data: 1\n\n')
+    stream.close()
+    echo.intercept = undefined
   })
 
   await t.test('TLS before 1.2 gets no handshake', async () => {
